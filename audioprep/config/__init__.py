@@ -1,0 +1,1 @@
+"""Parameters: one pydantic model per section of params.yaml."""

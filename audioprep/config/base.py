@@ -1,0 +1,95 @@
+"""How a section of params.yaml is read: strict models, and one clear line when it does not fit."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from audioprep.errors import ConfigError, unknown_name
+
+SECTIONS = (
+    "datasets",
+    "recipes",
+    "resample",
+    "loudness",
+    "trim",
+    "features",
+    "split",
+    "model",
+    "train",
+    "evaluate",
+    "export",
+)
+
+
+class Section(BaseModel):
+    """A section of params.yaml: immutable, and closed against unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return params.yaml as plain values.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or has a section that does not exist.
+    """
+    try:
+        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: expected a parameter file, found none; run from the project's folder") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}; mend the file") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected sections, got {type(values).__name__}; mend the file")
+    for section in values:
+        if section not in SECTIONS:
+            raise ConfigError(unknown_name(f"{path.name}", str(section), SECTIONS))
+    return values
+
+
+def parse_section(model: type[SectionT], where: str, values: object) -> SectionT:
+    """Check one section against its model.
+
+    Args:
+        model: The section's model.
+        where: Its dotted name, for messages.
+        values: What params.yaml holds there; None stands for all defaults.
+
+    Raises:
+        ConfigError: One line naming the first wrong key, its value, and what was expected.
+    """
+    try:
+        return model.model_validate({} if values is None else values)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(model, where, error)) from None
+
+
+def _first_problem(model: type[Section], where: str, error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [part for part in [where, *(str(part) for part in problem["loc"])] if part]
+    if problem["type"] == "extra_forbidden":
+        section = " ".join(["params.yaml", ".".join(path[:-1])]).strip()
+        return unknown_name(section, path[-1], _fields_at(model, problem["loc"][:-1]))
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    place = " ".join(["params.yaml", ".".join(path)]).strip()
+    if problem["type"] == "value_error":
+        return f"{place}: {message}"
+    return f"{place}: expected {message}, got {problem['input']!r}; mend that value"
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,97 @@
+"""The training half of params.yaml: `model`, `train`, `evaluate`, `export`.
+
+It is apart from `config/data.py` so that a change in how models are trained is no change to any module that a data
+stage imports.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from audioprep.config.base import Section, parse_section, read_yaml
+
+
+class ModelRule(Section):
+    """Which network, on which features."""
+
+    arch: Literal["resnet8", "cnn6", "cnn10", "cnn14"] = "resnet8"
+    features: Literal["logmel", "mfcc"] = "logmel"
+    # resnet8: channels of the first stage; the last has eight times as many.
+    width: int = Field(default=24, ge=4, le=256)
+    # resnet8: so many frames are averaged into one before the first convolution.
+    frame_pool: int = Field(default=4, ge=1, le=64)
+    dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    init_checkpoint: str | None = None
+
+
+class TrainRule(Section):
+    """The fixed schedule; nothing in it looks at the tested fold."""
+
+    folds: tuple[int, ...] | None = None
+    fit_on: tuple[Literal["train", "valid"], ...] = ("train",)
+    epochs: int = Field(default=80, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=32, ge=2, le=65536)
+    lr: float = Field(default=3e-3, gt=0.0, le=10.0)
+    weight_decay: float = Field(default=0.05, ge=0.0, le=10.0)
+    warmup: float = Field(default=0.2, ge=0.0, lt=1.0)
+    ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
+    time_roll: bool = True
+    mixup_alpha: float = Field(default=1.0, gt=0.0, le=100.0)
+    mixup_prob: float = Field(default=0.5, ge=0.0, le=1.0)
+    # Longest masked run, as a share of the axis; there are two on each axis.
+    time_mask: float = Field(default=0.125, ge=0.0, le=1.0)
+    freq_mask: float = Field(default=0.125, ge=0.0, le=1.0)
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("folds")
+    @classmethod
+    def _folds_are_folds(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and (not value or len(set(value)) < len(value) or min(value) < 1):
+            raise ValueError(f"expected different folds from 1, got {list(value)}; leave it empty for all folds")
+        return value
+
+    @field_validator("fit_on")
+    @classmethod
+    def _train_is_fitted_on(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "train" not in value or len(set(value)) < len(value):
+            raise ValueError(f"expected [train] or [train, valid], got {list(value)}; mend that list")
+        return value
+
+
+class EvaluateRule(Section):
+    """How the tested clips are scored."""
+
+    # Probabilities are averaged over so many circular shifts of the clip.
+    num_shifts: int = Field(default=1, ge=1, le=64)
+
+
+class ExportRule(Section):
+    """What becomes the edge bundle, and how much int8 may cost."""
+
+    # Empty: the first fold that was trained.
+    fold: int | None = Field(default=None, ge=1)
+    max_accuracy_drop: float = Field(default=0.01, ge=0.0, le=1.0)
+    min_agreement: float = Field(default=0.97, ge=0.0, le=1.0)
+    calibration_clips: int = Field(default=100, ge=1, le=100_000)
+
+
+class TrainingParams(Section):
+    """Everything that train, evaluate and export read beside the recipe."""
+
+    model: ModelRule = ModelRule()
+    train: TrainRule = TrainRule()
+    evaluate: EvaluateRule = EvaluateRule()
+    export: ExportRule = ExportRule()
+
+
+def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
+    """Read and check the training half of a parameter file.
+
+    Raises:
+        ConfigError: One line that names the first key that is unknown, ill-typed or impossible.
+    """
+    values = read_yaml(path)
+    return parse_section(TrainingParams, "", {key: values[key] for key in TrainingParams.model_fields if key in values})

@@ -1,0 +1,5 @@
+"""Arrays in, arrays out: the numeric kernels, without files, processes or torch.
+
+The same bytes are wanted on every machine, so nothing here goes through BLAS, which picks its kernels, and with them
+the order of a sum, by CPU.
+"""

@@ -1,0 +1,91 @@
+"""Every error a user can meet, one class per phase.
+
+A message reads `<where>: expected <x>, got <y>; <what to do>` and fits one line: the command line and the
+stage scripts print it as it stands and exit with 1.
+"""
+
+import difflib
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+
+class AudioprepError(Exception):
+    """Base of all errors that the user can act on."""
+
+
+class ConfigError(AudioprepError):
+    """A parameter is unknown, ill-typed or impossible."""
+
+
+class FetchError(AudioprepError):
+    """An archive could not be had, or is not what it should be."""
+
+
+class DatasetError(AudioprepError):
+    """A corpus is unknown, or its files and its recipe disagree."""
+
+
+class AudioError(AudioprepError):
+    """A file does not hold usable audio; `status` is the word that goes into the status table."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}"
+
+
+class ShapeError(AudioprepError):
+    """An array does not have the shape, type or range that a kernel needs."""
+
+
+class ShardError(AudioprepError):
+    """A shard, or the folder of shards, is damaged or could not be made."""
+
+
+class SplitError(AudioprepError):
+    """A split is unknown, incomplete, or leaks."""
+
+
+class ModelError(AudioprepError):
+    """A model, a checkpoint or a bundle cannot be used as asked."""
+
+
+def unknown_name(where: str, name: str, choices: Iterable[str]) -> str:
+    """Return the message for a name that is not among the choices, with the nearest one suggested.
+
+    Args:
+        where: What was being looked up, for example `dataset`.
+        name: The name that was given.
+        choices: The names that exist.
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "choose one of them"
+    return f"{where}: expected one of {', '.join(known)}, got '{name}'; {hint}"
+
+
+def summarise(where: str, failures: Sequence[str], remedy: str) -> str:
+    """Return the one line that reports a whole batch: the count, the first five, and what to do."""
+    first = "; ".join(failures[:5])
+    more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
+    return f"{where}: {len(failures)} failed: {first}{more}; {remedy}"
+
+
+@contextmanager
+def one_line_errors(*, debug: bool = False) -> Iterator[None]:
+    """Turn an `AudioprepError` into one line on stderr and exit status 1; a traceback only when asked for."""
+    try:
+        yield
+    except AudioprepError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("stopped; finished shards are kept, run the same command again to go on", file=sys.stderr)
+        raise SystemExit(130) from None

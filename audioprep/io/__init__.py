@@ -1,0 +1,1 @@
+"""Files in, values out: archives, audio, shards, tables and manifests."""

@@ -1,0 +1,73 @@
+"""Where everything of one corpus lies."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ARCHIVES_VARIABLE = "AUDIOPREP_ARCHIVES"
+WORK_FOLDER = Path(".audioprep") / "work"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one corpus.
+
+    Attributes:
+        dataset: The corpus's name.
+        data: Folder of its outputs, `data/<ds>` in a project.
+        archives: Folder of its archives, outside every output that DVC may delete.
+        work: Folder of unfinished work, which survives a kill.
+    """
+
+    dataset: str
+    data: Path
+    archives: Path
+    work: Path
+
+    @classmethod
+    def in_project(cls, dataset: str) -> "Layout":
+        """Return the layout in a DVC project whose root is the current folder."""
+        shared = os.environ.get(ARCHIVES_VARIABLE)
+        archives = Path(shared).expanduser() if shared else Path("data", "archives")
+        return cls(dataset, Path("data", dataset), archives / dataset, WORK_FOLDER / dataset)
+
+    @classmethod
+    def in_folder(cls, dataset: str, out: Path) -> "Layout":
+        """Return the layout in a folder of the user's choice, without DVC."""
+        shared = os.environ.get(ARCHIVES_VARIABLE)
+        archives = Path(shared).expanduser() / dataset if shared else out / "archives"
+        return cls(dataset, out, archives, out / WORK_FOLDER)
+
+    @property
+    def raw(self) -> Path:
+        """Ledger of the archives and the table of declared clips."""
+        return self.data / "raw"
+
+    @property
+    def audio(self) -> Path:
+        """Audio shards, facts and statuses."""
+        return self.data / "audio"
+
+    @property
+    def shar(self) -> Path:
+        """The lhotse Shar folder, which holds recordings and cuts and nothing else."""
+        return self.audio / "shar"
+
+    @property
+    def loudness(self) -> Path:
+        """Decided gains."""
+        return self.data / "loudness"
+
+    @property
+    def cuts(self) -> Path:
+        """Decided cuts."""
+        return self.data / "cuts"
+
+    @property
+    def splits(self) -> Path:
+        """Splits and the audit."""
+        return self.data / "splits"
+
+    def features(self, kind: str) -> Path:
+        """Feature shards of one kind."""
+        return self.data / kind

@@ -1,0 +1,100 @@
+"""lhotse Shar shards without torch: a tar of FLAC and JSON pairs, and a JSON-lines file of cuts in the same order.
+
+Layout   recording.NNNNNN.tar   <id>.flac, <id>.json (a lhotse Recording whose source is a placeholder), …
+         cuts.NNNNNN.jsonl      one lhotse MonoCut a recording
+Source   lhotse/shar: the reader pairs members, and wants member stem == cut id.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from audioprep.errors import ShardError
+
+
+def tar_name(shard: int) -> str:
+    """Return the file name of an audio shard."""
+    return f"recording.{shard:06d}.tar"
+
+
+def cuts_name(shard: int) -> str:
+    """Return the file name of a shard's cuts."""
+    return f"cuts.{shard:06d}.jsonl"
+
+
+def recording_manifest(recording_id: str, num_samples: int, rate_hz: int) -> dict[str, Any]:
+    """Return a lhotse Recording whose audio lies beside it in the tar."""
+    return {
+        "id": recording_id,
+        "sources": [{"type": "shar", "channels": [0], "source": ""}],
+        "sampling_rate": rate_hz,
+        "num_samples": num_samples,
+        "duration": num_samples / rate_hz,
+        "channel_ids": [0],
+    }
+
+
+def write_audio_tar(path: Path, recordings: Iterable[tuple[str, bytes, int]], rate_hz: int) -> None:
+    """Write one audio shard.
+
+    Args:
+        path: The tar.
+        recordings: Id, FLAC bytes and number of samples of each, in the order of the cuts.
+        rate_hz: Sampling rate of all.
+    """
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for recording_id, flac, num_samples in recordings:
+            manifest = recording_manifest(recording_id, num_samples, rate_hz)
+            _add(tar, f"{recording_id}.flac", flac)
+            _add(tar, f"{recording_id}.json", (json.dumps(manifest, ensure_ascii=False) + "\n").encode())
+
+
+def read_audio_tar(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield id and FLAC bytes of each recording of a shard, in order.
+
+    Raises:
+        ShardError: The shard is missing or damaged.
+    """
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for info in tar:
+                if info.name.endswith(".flac"):
+                    file = tar.extractfile(info)
+                    yield info.name.removesuffix(".flac"), b"" if file is None else file.read()
+    except (OSError, tarfile.TarError) as error:
+        raise ShardError(
+            f"{path}: expected a whole audio shard, got {' '.join(str(error).split())}; "
+            "delete its folder and run the resample stage again"
+        ) from None
+
+
+def write_cuts(path: Path, cuts: Iterable[dict[str, Any]]) -> None:
+    """Write a shard's cuts, one JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for cut in cuts:
+            file.write(json.dumps(cut, ensure_ascii=False) + "\n")
+
+
+def read_cuts(path: Path) -> list[dict[str, Any]]:
+    """Return a shard's cuts as plain values.
+
+    Raises:
+        ShardError: The file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+    except (OSError, ValueError) as error:
+        raise ShardError(
+            f"{path}: expected cuts, got {' '.join(str(error).split())}; run the stage that makes them"
+        ) from None
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    # A fresh TarInfo has mtime 0 and no owner: nothing of this machine gets into the bytes.
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))

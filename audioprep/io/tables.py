@@ -1,0 +1,87 @@
+"""Small and large tables as Parquet files with the same bytes for the same rows."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audioprep.errors import ShardError
+
+CLIPS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("archive", pa.string()),
+        ("member", pa.string()),
+        ("digest", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("group", pa.string()),
+        ("fold", pa.int32()),
+        ("subset", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+    ]
+)
+STATUS = pa.schema([("id", pa.string()), ("member", pa.string()), ("status", pa.string()), ("reason", pa.string())])
+FACTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("shard", pa.int32()),
+        ("file_sha256", pa.string()),
+        ("pcm_sha256", pa.string()),
+        ("container", pa.string()),
+        ("source_rate_hz", pa.int32()),
+        ("source_channels", pa.int32()),
+        ("source_frames", pa.int64()),
+        ("num_samples", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("attenuation_db", pa.float64()),
+        ("loudness_lufs", pa.float64()),
+        ("true_peak_db", pa.float64()),
+        ("peak_db", pa.float64()),
+        ("rms_db", pa.float64()),
+        ("dc_offset", pa.float64()),
+        ("clipped_fraction", pa.float64()),
+        ("envelope_frame_s", pa.float64()),
+        ("envelope_db", pa.list_(pa.int8())),
+    ]
+)
+GAINS = pa.schema([("id", pa.string()), ("gain_db", pa.float64()), ("reason", pa.string())])
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one table in one go."""
+    write_tables(path, table.schema, [table])
+
+
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write tables one after another, each as its own row group, so that memory holds one at a time.
+
+    Args:
+        path: The Parquet file.
+        schema: Columns of every table.
+        tables: What to write.
+    """
+    with pq.ParquetWriter(path, schema, compression="zstd", version="2.6") as writer:
+        for table in tables:
+            if table.num_rows:
+                writer.write_table(table, row_group_size=table.num_rows)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Return a table, or some of its columns.
+
+    Raises:
+        ShardError: The file is missing or damaged.
+    """
+    try:
+        return pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(
+            f"{path}: expected a table, got {' '.join(str(error).split())[:200]}; run the stage that makes it"
+        ) from None
+
+
+def rows_to_table(rows: Iterable[dict[str, object]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table with the schema's columns; a key that a row lacks is null."""
+    return pa.Table.from_pylist(list(rows), schema=schema)

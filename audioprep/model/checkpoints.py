@@ -1,0 +1,169 @@
+"""Building classifiers, and their files: ours, and published PANNs checkpoints to start from."""
+
+import contextlib
+import json
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audioprep.config.training import ModelRule
+from audioprep.errors import ModelError
+from audioprep.model.nets import Classifier, Front, ResNet8
+from audioprep.model.panns import FRONT_END_PREFIXES, Panns
+
+# What published checkpoints pickle beside tensors: the state of their sampler, by numpy's names before and after 2.0.
+_RECONSTRUCT = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
+_SAFE_GLOBALS: list[Any] = [
+    _RECONSTRUCT,
+    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(name)) for name in ("int64", "int32", "float32", "float64", "bool")},
+]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The sides of a classifier.
+
+    Attributes:
+        num_frames: N of its input.
+        num_bins: M of its input.
+        num_classes: L of its output.
+    """
+
+    num_frames: int
+    num_bins: int
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained classifier and what must be known to use it."""
+
+    classifier: Classifier
+    rule: ModelRule
+    shapes: Shapes
+    meta: dict[str, Any]
+
+
+def build(rule: ModelRule, shapes: Shapes) -> Classifier:
+    """Return a classifier with random weights, drawn from torch's global generator.
+
+    Raises:
+        ModelError: The feature matrices are too small for the network's pooling.
+    """
+    if rule.arch == "resnet8":
+        pool = min(rule.frame_pool, shapes.num_frames)
+        trunk: ResNet8 | Panns = ResNet8(shapes.num_classes, rule.width, rule.dropout)
+    else:
+        pool = 1
+        trunk = Panns(rule.arch, shapes.num_classes, shapes.num_bins)
+    if min(shapes.num_frames, shapes.num_bins) < trunk.min_side:
+        raise ModelError(
+            f"model.arch {rule.arch}: expected at least {trunk.min_side} frames and bins, got {shapes.num_frames} frames "
+            f"of {shapes.num_bins} bins; choose resnet8, or larger features"
+        )
+    return Classifier(Front(shapes.num_bins, pool), trunk)
+
+
+def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:
+    """Set the front's normalisation: mean [M] and standard deviation [M] of the training clips."""
+    classifier.front.mean_M.copy_(torch.from_numpy(mean_M))
+    classifier.front.std_M.copy_(torch.from_numpy(std_M))
+
+
+def start_from(classifier: Classifier, path: Path) -> None:
+    """Take the trunk's weights from a published PANNs checkpoint or from one of ours.
+
+    A head for other classes is left as it is. A published trunk standardises its input by itself (bn0), in dB, so the
+    front then passes features through; one of ours brings its own front.
+
+    Raises:
+        ModelError: The file cannot be read, or its names or shapes are not this network's.
+    """
+    loaded = _read(path)
+    # Both layouts have the trunk under `model`; a bare state dict is accepted too.
+    weights = dict(loaded.get("model", loaded))
+    weights = {name: value for name, value in weights.items() if not name.startswith(FRONT_END_PREFIXES)}
+    own = classifier.trunk.state_dict()
+    head = f"{classifier.trunk.head_name}."
+    if any(name.startswith(head) and name in own and own[name].shape != value.shape for name, value in weights.items()):
+        weights |= {name: value for name, value in own.items() if name.startswith(head)}
+    _check_same_layout(path, weights, own)
+    classifier.trunk.load_state_dict(weights)
+    front = loaded.get("front", {"mean_M": torch.zeros_like(classifier.front.mean_M)})
+    mean_M = front["mean_M"]
+    if mean_M.shape == classifier.front.mean_M.shape:
+        classifier.front.load_state_dict({"mean_M": mean_M, "std_M": front.get("std_M", torch.ones_like(mean_M))})
+
+
+def save_checkpoint(path: Path, classifier: Classifier, rule: ModelRule, shapes: Shapes, meta: dict[str, Any]) -> None:
+    """Write a classifier, atomically, as tensors and one JSON text."""
+    about = {"rule": rule.model_dump(), "shapes": vars(shapes), "meta": meta}
+    tensors = {"front": classifier.front.state_dict(), "model": classifier.trunk.state_dict()}
+    save_atomically(path, {"about": json.dumps(about, sort_keys=True), **tensors})
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Return a classifier written by `save_checkpoint`, ready to predict.
+
+    Raises:
+        ModelError: The file is missing, damaged, or not one of ours.
+    """
+    loaded = _read(path)
+    try:
+        about = json.loads(loaded["about"])
+        rule, shapes = ModelRule.model_validate(about["rule"]), Shapes(**about["shapes"])
+        classifier = build(rule, shapes)
+        classifier.front.load_state_dict(loaded["front"])
+        classifier.trunk.load_state_dict(loaded["model"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: expected a checkpoint of this project, got {_plain(error)}; train again") from None
+    return Checkpoint(classifier.eval(), rule, shapes, about["meta"])
+
+
+def save_atomically(path: Path, values: dict[str, Any]) -> None:
+    """Write tensors and plain values so that the file is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(values, temporary)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with torch.serialization.safe_globals(_SAFE_GLOBALS):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{path}: expected a checkpoint of plain tensors, got {_plain(error)}; check the path") from None
+    if not isinstance(loaded, dict):
+        raise ModelError(f"{path}: expected a checkpoint of named tensors, got {type(loaded).__name__}; check the path")
+    return loaded
+
+
+def _check_same_layout(path: Path, weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    other = [name for name in sorted(own.keys() & weights.keys()) if own[name].shape != weights[name].shape]
+    problems = [f"without {missing[0]}"] * bool(missing) + [f"with {unknown[0]}"] * bool(unknown)
+    if other:
+        problems.append(f"{other[0]} of shape {list(weights[other[0]].shape)} for {list(own[other[0]].shape)}")
+    if problems:
+        raise ModelError(
+            f"model.init_checkpoint {path}: expected the layout of model.arch, got one {', '.join(problems)} "
+            f"({len(missing) + len(unknown) + len(other)} differences); choose the arch of that checkpoint"
+        )
+
+
+def _plain(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"

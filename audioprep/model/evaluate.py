@@ -1,0 +1,202 @@
+"""Stage evaluate: every clip is scored by the fold that has not seen it; the pooled predictions are judged.
+
+Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/
+Writes   reports/<ds>/metrics.json, predictions.parquet, history.csv, plots/confusion.csv, report.html
+"""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from audioprep.config.training import EvaluateRule
+from audioprep.console import say, track
+from audioprep.engine import fresh_folder
+from audioprep.errors import ModelError
+from audioprep.model.checkpoints import Checkpoint, load_checkpoint
+from audioprep.model.corpus import Corpus, load_corpus
+from audioprep.model.loop import predict
+from audioprep.model.metrics import confusion, macro_f1, per_class, wilson_interval
+from audioprep.model.report import write_report
+
+# Wrong clips that the report lists.
+_NUM_ERRORS = 12
+
+
+def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> dict[str, Any]:
+    """Score every trained fold on the clips it has not seen and write metrics, predictions, plots and the report.
+
+    Args:
+        data: The corpus's folder, `data/<ds>`.
+        checkpoints: What the train stage wrote.
+        out: Folder of the results.
+        rule: How clips are scored.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        ModelError: A checkpoint is missing, or belongs to other features or another split.
+        ShardError: Features or split are missing or damaged.
+    """
+    torch.set_num_threads(1)  # more threads would sum in another order
+    training = read_training(checkpoints)
+    loaded = [load_checkpoint(checkpoints / f"fold{fold}.pt") for fold in training["folds"]]
+    corpus = load_corpus(data, loaded[0].rule.features, loaded[0].meta["split"])
+    predictions = [
+        _predict_fold(corpus, checkpoint, rule.num_shifts) for checkpoint in track(loaded, "evaluate", len(loaded))
+    ]
+    metrics = _judge(corpus, predictions, training)
+    fresh_folder(out)
+    _write_predictions(out / "predictions.parquet", corpus, predictions)
+    _write_confusion(out / "plots" / "confusion.csv", corpus, predictions)
+    shutil.copyfile(checkpoints / "history.csv", out / "history.csv")
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    first = loaded[0]
+    write_report(
+        out / "report.html",
+        data,
+        metrics=metrics,
+        training=training,
+        about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
+        counts_LL=_pooled_confusion(corpus, predictions),
+        errors=_errors(corpus, predictions),
+        history=checkpoints / "history.csv",
+    )
+    say(
+        f"{data.name}: accuracy {metrics['accuracy']:.2%} over {len(training['folds'])} folds, "
+        f"macro F1 {metrics['macro_f1']:.3f}; see {out / 'report.html'}"
+    )
+    return metrics
+
+
+def read_training(checkpoints: Path) -> dict[str, Any]:
+    """Return the train stage's summary.
+
+    Raises:
+        ModelError: There is none.
+    """
+    path = checkpoints / "train.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        raise ModelError(f"{path}: expected the summary of a finished training, found none; run the train stage") from None
+
+
+def check_fits(corpus: Corpus, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that was trained on other features or classes than those at hand.
+
+    Raises:
+        ModelError: It was.
+    """
+    for what, trained, there in (
+        ("labels", checkpoint.meta["labels"], corpus.classes),
+        ("features", checkpoint.meta["features"], corpus.meta),
+    ):
+        if trained != there:
+            raise ModelError(
+                f"checkpoint of fold {checkpoint.meta['fold']}: expected the {what} it was trained with, got others; "
+                "run the train stage again"
+            )
+
+
+class _Predictions:
+    """Scores of one tested fold: rows of the corpus [K], and their probabilities [K, L]."""
+
+    def __init__(self, fold: int, rows_K: npt.NDArray[np.int64], scores_KL: npt.NDArray[np.float32]) -> None:
+        self.fold, self.rows_K, self.scores_KL = fold, rows_K, scores_KL
+        self.predicted_K = scores_KL.argmax(axis=1).astype(np.int64)
+
+
+def _predict_fold(corpus: Corpus, checkpoint: Checkpoint, num_shifts: int) -> _Predictions:
+    check_fits(corpus, checkpoint)
+    fold = int(checkpoint.meta["fold"])
+    rows_K = corpus.rows(fold, {"test"})
+    if not len(rows_K):
+        raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
+    scores_KL = predict(checkpoint.classifier, corpus.values_KNM[rows_K], num_shifts=num_shifts)
+    return _Predictions(fold, rows_K, scores_KL)
+
+
+def _judge(corpus: Corpus, predictions: list[_Predictions], training: dict[str, Any]) -> dict[str, Any]:
+    per_fold: dict[str, dict[str, Any]] = {}
+    for fold, trained in zip(predictions, training["per_fold"], strict=True):
+        is_right_K = fold.predicted_K == corpus.targets_K[fold.rows_K]
+        row = {"accuracy": float(is_right_K.mean()), "num_clips": len(fold.rows_K), "cpu_seconds": trained["cpu_seconds"]}
+        per_fold[f"fold{fold.fold}"] = row
+    accuracies = [row["accuracy"] for row in per_fold.values()]
+    num_clips = sum(row["num_clips"] for row in per_fold.values())
+    counts_LL = _pooled_confusion(corpus, predictions)
+    num_right = int(np.trace(counts_LL))
+    low, high = wilson_interval(num_right, num_clips)
+    return {
+        "accuracy": float(np.mean(accuracies)),
+        "accuracy_std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0,
+        "macro_f1": macro_f1(counts_LL),
+        "num_clips": num_clips,
+        "folds": len(per_fold),
+        "cpu_seconds": training["cpu_seconds"],
+        "pooled_accuracy": num_right / num_clips,
+        "pooled_accuracy_low95": low,
+        "pooled_accuracy_high95": high,
+        "per_fold": per_fold,
+        "per_class": {row.pop("label"): row for row in per_class(counts_LL, corpus.classes)},
+    }
+
+
+def _errors(corpus: Corpus, predictions: list[_Predictions]) -> list[dict[str, Any]]:
+    """Return the wrong clips that were most confidently wrong."""
+    errors = [
+        {
+            "id": corpus.ids[row],
+            "fold": fold.fold,
+            "label": corpus.classes[corpus.targets_K[row]],
+            "predicted": corpus.classes[best],
+            "probability": float(scores_L[best]),
+        }
+        for fold in predictions
+        for row, best, scores_L in zip(fold.rows_K, fold.predicted_K, fold.scores_KL, strict=True)
+        if best != corpus.targets_K[row]
+    ]
+    return sorted(errors, key=lambda error: (-error["probability"], error["id"]))[:_NUM_ERRORS]
+
+
+def _pooled_confusion(corpus: Corpus, predictions: list[_Predictions]) -> npt.NDArray[np.int64]:
+    true_K = np.concatenate([corpus.targets_K[fold.rows_K] for fold in predictions])
+    predicted_K = np.concatenate([fold.predicted_K for fold in predictions])
+    return confusion(true_K, predicted_K, len(corpus.classes))
+
+
+def _write_predictions(path: Path, corpus: Corpus, predictions: list[_Predictions]) -> None:
+    rows_K = np.concatenate([fold.rows_K for fold in predictions])
+    scores_KL = np.concatenate([fold.scores_KL for fold in predictions]).astype(np.float32)
+    scores = pa.FixedSizeListArray.from_arrays(pa.array(scores_KL.reshape(-1)), len(corpus.classes))
+    table = pa.table(
+        {
+            "id": [corpus.ids[row] for row in rows_K],
+            "fold": pa.array(np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in predictions]), pa.int32()),
+            "label": [corpus.classes[target] for target in corpus.targets_K[rows_K]],
+            "predicted": [corpus.classes[best] for best in scores_KL.argmax(axis=1)],
+            "probabilities": scores,
+        }
+    )
+    meta = {"audioprep": json.dumps({"labels": corpus.classes})}
+    pq.write_table(table.replace_schema_metadata(meta), path)
+
+
+def _write_confusion(path: Path, corpus: Corpus, predictions: list[_Predictions]) -> None:
+    """Write one row a clip: DVC's confusion template counts them."""
+    path.parent.mkdir()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("actual", "predicted"))
+        for fold in predictions:
+            for row, best in zip(fold.rows_K, fold.predicted_K, strict=True):
+                writer.writerow((corpus.classes[corpus.targets_K[row]], corpus.classes[best]))

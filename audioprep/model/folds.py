@@ -1,0 +1,210 @@
+"""Stage train: every fold in a process of its own with one thread, so that the number of cores changes no weight.
+
+Reads    data/<ds>/<kind>/, data/<ds>/splits/
+Writes   models/<ds>/checkpoints/fold<k>.pt, history.csv, train.json
+
+This module does not import torch: the parent only waits, and an import costs seconds.
+"""
+
+import csv
+import importlib.util
+import json
+import multiprocessing
+import queue
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from audioprep.config.training import ModelRule, TrainRule
+from audioprep.console import say, track
+from audioprep.engine import file_sha256, fingerprint, fresh_folder, num_workers
+from audioprep.errors import ModelError, SplitError
+from audioprep.io.parquet import read_split
+
+HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
+# A change in any of these may change the weights.
+_CODE = ("augment", "checkpoints", "corpus", "loop", "nets", "panns")
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """What a worker needs to train one fold."""
+
+    data: Path
+    split: str
+    model: ModelRule
+    train: TrainRule
+    fold: int
+    work: Path
+
+    @property
+    def done(self) -> Path:
+        """The finished checkpoint, where it waits for the other folds."""
+        return self.work / f"fold{self.fold}.pt"
+
+    @property
+    def record(self) -> Path:
+        """History and cost of the finished fold; written after the checkpoint."""
+        return self.work / f"fold{self.fold}.json"
+
+    @property
+    def state(self) -> Path:
+        """State in which a killed training goes on."""
+        return self.work / f"fold{self.fold}.state.pt"
+
+
+def train_folds(data: Path, split: str, model: ModelRule, train: TrainRule, work: Path, out: Path) -> dict[str, Any]:
+    """Train every wanted fold of one corpus and write the checkpoints.
+
+    Args:
+        data: The corpus's folder, `data/<ds>`.
+        split: Name of its split.
+        model: The network.
+        train: The schedule.
+        work: Folder that survives a kill; finished folds wait there for the others.
+        out: Folder of the checkpoints.
+
+    Returns:
+        What `train.json` holds.
+
+    Raises:
+        SplitError: A wanted fold does not exist.
+        ModelError: A fold could not be trained.
+        ShardError: Features or split are missing or damaged.
+    """
+    roles = read_split(data / "splits" / f"{split}.parquet").roles
+    folds = list(train.folds or sorted(roles))
+    for fold in folds:
+        if fold not in roles:
+            raise SplitError(f"train.folds: expected folds of {sorted(roles)}, got {fold}; mend train.folds")
+    work = work / _fingerprint(data, split, model, train)[:32]
+    jobs = [FoldJob(data, split, model, train, fold, work) for fold in folds]
+    todo = [job for job in jobs if not job.record.exists()]
+    epochs = _run(todo)
+    for _ in track(epochs, f"train {data.name} ({len(todo)} folds)", len(todo) * train.epochs):
+        pass
+    records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
+    fresh_folder(out)
+    for job in jobs:
+        shutil.copyfile(job.done, out / job.done.name)
+    summary = _write_summary(out, folds, records)
+    shutil.rmtree(work)
+    say(f"{data.name}: {len(folds)} folds trained in {summary['cpu_seconds']:.0f} CPU seconds")
+    return summary
+
+
+def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> str:
+    """Return the hash of everything that decides the weights of a fold; which folds are wanted does not."""
+    folder = Path(__file__).parent
+    inputs = [data / model.features / "_index.json", data / "splits" / f"{split}.parquet"]
+    inputs += [folder / f"{name}.py" for name in _CODE]
+    if model.init_checkpoint is not None:
+        inputs.append(Path(model.init_checkpoint))
+    try:
+        hashes = [file_sha256(path) for path in inputs]
+    except OSError as error:
+        raise ModelError(f"{error.filename}: expected a file, found none; run the stage that makes it") from None
+    rules = [model.model_dump(mode="json"), train.model_dump(mode="json", exclude={"folds"})]
+    return fingerprint(hashes, rules, version("torch"))
+
+
+def _run(jobs: Sequence[FoldJob]) -> Iterator[None]:
+    """Train folds side by side, and yield after each epoch of any of them."""
+    if not jobs:
+        return
+    context = multiprocessing.get_context("spawn")
+    finished_epochs = context.Queue()
+    workers = min(num_workers(), len(jobs))
+    with ProcessPoolExecutor(workers, context, _start_worker, (finished_epochs,)) as pool:
+        futures = [pool.submit(_train_one, job) for job in jobs]
+        try:
+            while not all(future.done() for future in futures):
+                _raise_failures(futures)
+                try:
+                    finished_epochs.get(timeout=_POLL_S)
+                except queue.Empty:
+                    continue
+                yield
+            _raise_failures(futures)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _raise_failures(futures: Sequence[Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            continue
+        try:
+            future.result()
+        except BrokenProcessPool:
+            raise ModelError(
+                "train: expected every fold to finish, but a worker died (out of memory?); what is trained is kept, "
+                "run again, with AUDIOPREP_WORKERS=1 if it recurs"
+            ) from None
+
+
+_finished_epochs: Any = None
+
+
+def _start_worker(finished_epochs: Any) -> None:
+    """Give a worker its one thread and the queue on which it reports epochs."""
+    global _finished_epochs  # noqa: PLW0603
+    _finished_epochs = finished_epochs
+    if importlib.util.find_spec("torch") is None:
+        return
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _train_one(job: FoldJob) -> None:
+    """Train one fold in a worker and leave checkpoint and record, the record last."""
+    from audioprep.model.checkpoints import save_checkpoint
+    from audioprep.model.corpus import load_corpus
+    from audioprep.model.loop import train_fold
+
+    corpus = load_corpus(job.data, job.model.features, job.split)
+    result = train_fold(corpus, job.model, job.train, job.fold, job.state, lambda: _finished_epochs.put(job.fold))
+    meta = {
+        "dataset": job.data.name,
+        "split": job.split,
+        "fold": job.fold,
+        "labels": corpus.classes,
+        "features": corpus.meta,
+        "fit_on": list(job.train.fit_on),
+    }
+    save_checkpoint(job.done, result.classifier, job.model, result.shapes, meta)
+    record = {
+        "fold": job.fold,
+        "num_clips": result.num_clips,
+        "cpu_seconds": round(result.cpu_seconds, 2),
+        "precision": result.precision,
+        "num_parameters": sum(weight.numel() for weight in result.classifier.trunk.parameters()),
+        "history": result.history,
+    }
+    temporary = job.record.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record), encoding="utf-8")
+    temporary.replace(job.record)
+    job.state.unlink(missing_ok=True)
+
+
+def _write_summary(out: Path, folds: Sequence[int], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    with (out / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HISTORY_COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        for record in records:
+            writer.writerows(record["history"])
+    summary = {
+        "folds": list(folds),
+        "cpu_seconds": round(sum(record["cpu_seconds"] for record in records), 2),
+        "torch": version("torch"),
+        "per_fold": [{key: value for key, value in record.items() if key != "history"} for record in records],
+    }
+    (out / "train.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return summary

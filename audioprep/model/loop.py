@@ -1,0 +1,290 @@
+"""Training of one fold: a fixed schedule, resumable after every epoch, the same on any number of cores.
+
+Shape letters: B clips of a batch, K clips, N frames, M bins, L classes.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audioprep.config.training import ModelRule, TrainRule
+from audioprep.errors import ModelError
+from audioprep.model.augment import augment
+from audioprep.model.checkpoints import Shapes, build, save_atomically, standardise, start_from
+from audioprep.model.corpus import Corpus
+from audioprep.model.nets import Classifier
+
+# The one-cycle schedule starts at this share of the peak rate.
+_START_SHARE = 1 / 25
+# Validation metrics are wanted at so many points of the history.
+_NUM_VALIDATIONS = 20
+# State is saved after an epoch once this much time has passed since it was last saved.
+_SAVE_EVERY_S = 5.0
+_PREDICT_BATCH = 64
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A trained fold.
+
+    Attributes:
+        fold: The tested fold, of which nothing was seen.
+        classifier: With averaged weights.
+        shapes: Its sides.
+        history: One row an epoch.
+        cpu_seconds: Process CPU time, those of earlier, killed runs included.
+        num_clips: Clips that the weights were fitted on.
+        precision: float32 or bf16.
+    """
+
+    fold: int
+    classifier: Classifier
+    shapes: Shapes
+    history: list[dict[str, Any]]
+    cpu_seconds: float
+    num_clips: int
+    precision: str
+
+
+def train_fold(
+    corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path, on_epoch: Callable[[], None]
+) -> FoldResult:
+    """Train the classifier for one tested fold.
+
+    Args:
+        corpus: Features and roles; clips with the role `test` are not touched.
+        model: The network.
+        train: The schedule.
+        fold: The tested fold.
+        state: File in which training can go on after a kill.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        ModelError: There is too little to train on, or the loss is no longer finite.
+    """
+    run = _Run(corpus, model, train, fold, state)
+    for epoch in range(run.next_epoch, train.epochs):
+        run.train_epoch(epoch)
+        on_epoch()
+    return run.result()
+
+
+def learning_rate(step: int, num_steps: int, peak: float, warmup: float) -> float:
+    """Return the one-cycle learning rate: half a cosine up to the peak, half a cosine down to nothing.
+
+    Args:
+        step: From 0.
+        num_steps: Of the whole training.
+        peak: Highest rate.
+        warmup: Share of the steps before the peak.
+
+    Source: Smith and Topin 2017 (arXiv 1708.07120), with cosines as in torch's OneCycleLR.
+    """
+    num_warm = warmup * num_steps
+    if step < num_warm:
+        return peak * (_START_SHARE + (1 - _START_SHARE) * (1 - math.cos(math.pi * step / num_warm)) / 2)
+    return peak * (1 + math.cos(math.pi * (step - num_warm) / max(1.0, num_steps - num_warm))) / 2
+
+
+def predict(classifier: Classifier, values_KNM: Any, *, num_shifts: int = 1) -> Any:
+    """Return class probabilities [K, L], float32, in full precision.
+
+    Args:
+        classifier: In evaluation mode.
+        values_KNM: Feature matrices [K, N, M], a numpy array.
+        num_shifts: Probabilities are averaged over so many circular shifts, evenly spread over the clip.
+    """
+    num_frames = values_KNM.shape[1]
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(values_KNM), _PREDICT_BATCH):
+            x_BNM = torch.from_numpy(values_KNM[first : first + _PREDICT_BATCH].astype(np.float32))
+            shifts = [index * num_frames // num_shifts for index in range(num_shifts)]
+            votes = [classifier(x_BNM.roll(shift, 1)).softmax(1) for shift in shifts]
+            parts.append(torch.stack(votes).mean(0))
+    return torch.cat(parts).numpy()
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """Return float32 or bf16; `auto` takes bf16 where the hardware multiplies it faster than float32."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "float32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """Return the device to train on; `auto` takes a GPU if there is one.
+
+    Raises:
+        ModelError: A GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if wanted == "cuda" and not has_gpu:
+        raise ModelError("train.device: expected a GPU for cuda, found none; set train.device=auto")
+    return torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
+
+
+class _Run:
+    """The state of one fold's training."""
+
+    def __init__(self, corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path) -> None:
+        self.train, self.fold, self.state = train, fold, state
+        self.device = resolve_device(train.device)
+        self.precision = resolve_precision(train.precision, self.device)
+        rows = corpus.rows(fold, train.fit_on)
+        if len(rows) < 2:
+            raise ModelError(f"fold {fold}: expected at least 2 clips to train on, got {len(rows)}; choose another split")
+        self.shapes = Shapes(*corpus.values_KNM.shape[1:], len(corpus.classes))
+        torch.manual_seed(_seed(train.seed, fold, 0))
+        self.classifier = build(model, self.shapes)
+        standardise(self.classifier, *corpus.normalisation(rows))
+        if model.init_checkpoint is not None:
+            start_from(self.classifier, Path(model.init_checkpoint))
+        self.classifier.to(self.device)
+        self.average = copy.deepcopy(self.classifier).eval()
+        self.optimizer = _optimizer(self.classifier.trunk, train)
+        self.inputs_K1NM, self.targets_KL = self._prepare(corpus, rows)
+        held_out = [] if "valid" in train.fit_on else corpus.rows(fold, {"valid"})
+        self.held_out = self._prepare(corpus, held_out) if len(held_out) else None
+        self.history: list[dict[str, Any]] = []
+        self.next_epoch = 0
+        self.cpu_seconds = 0.0
+        self._started_s, self._saved_s = time.process_time(), time.monotonic()
+        self._resume()
+
+    def train_epoch(self, epoch: int) -> None:
+        """Pass once over the clips; chance depends on seed, fold and epoch alone, so that a resumed run is the same."""
+        torch.manual_seed(_seed(self.train.seed, self.fold, epoch + 1))
+        rng = np.random.default_rng([self.train.seed, self.fold, epoch])
+        batches = _batches(len(self.inputs_K1NM), self.train.batch_size, rng)
+        self.classifier.train()
+        total_loss, rate = 0.0, 0.0
+        for number, rows_B in enumerate(batches):
+            step = epoch * len(batches) + number
+            rate = learning_rate(step, self.train.epochs * len(batches), self.train.lr, self.train.warmup)
+            total_loss += self._step(rows_B, step, rate, rng) * len(rows_B)
+        loss = total_loss / len(self.inputs_K1NM)
+        if not math.isfinite(loss):
+            raise ModelError(f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr")
+        row = {"fold": self.fold, "epoch": epoch + 1, "lr": rate, "train_loss": loss, **self._validate(epoch)}
+        self.history.append(row)
+        self.next_epoch = epoch + 1
+        self._save()
+
+    def result(self) -> FoldResult:
+        """Return the averaged weights of the last epoch, on the CPU."""
+        self.cpu_seconds += self._lap_s()
+        return FoldResult(
+            self.fold,
+            self.average.cpu(),
+            self.shapes,
+            self.history,
+            self.cpu_seconds,
+            len(self.inputs_K1NM),
+            self.precision,
+        )
+
+    def _step(self, rows_B: Tensor, step: int, rate: float, rng: np.random.Generator) -> float:
+        x_B1NM, targets_BL = augment(self.inputs_K1NM[rows_B], self.targets_KL[rows_B], self.train, rng)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with self._autocast():
+            logits_BL = self.classifier.trunk(x_B1NM)
+        loss = functional.cross_entropy(logits_BL.float(), targets_BL)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        # The average forgets the random start: a short memory that grows to the full one.
+        _average(self.average, self.classifier, min(self.train.ema_decay, (1 + step) / (10 + step)))
+        return float(loss.detach())
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        every = max(1, self.train.epochs // _NUM_VALIDATIONS)
+        if self.held_out is None or (epoch + 1) % every and epoch + 1 != self.train.epochs:
+            return {}
+        inputs_K1NM, targets_KL = self.held_out
+        with torch.no_grad(), self._autocast():
+            logits_KL = torch.cat([self.average.trunk(part) for part in inputs_K1NM.split(_PREDICT_BATCH)]).float()
+        is_right_K = logits_KL.argmax(1) == targets_KL.argmax(1)
+        loss = functional.cross_entropy(logits_KL, targets_KL)
+        return {"valid_loss": float(loss), "valid_accuracy": float(is_right_K.float().mean())}
+
+    def _prepare(self, corpus: Corpus, rows: Any) -> tuple[Tensor, Tensor]:
+        """Apply the front once to all clips, as it has no weights; return inputs [K, 1, N', M] and targets [K, L]."""
+        parts = []
+        with torch.no_grad():
+            for first in range(0, len(rows), _PREDICT_BATCH):
+                values_BNM = corpus.values_KNM[rows[first : first + _PREDICT_BATCH]].astype(np.float32)
+                parts.append(self.classifier.front(torch.from_numpy(values_BNM).to(self.device)))
+        targets_K = torch.from_numpy(corpus.targets_K[rows]).to(self.device)
+        return torch.cat(parts), functional.one_hot(targets_K, self.shapes.num_classes).float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _lap_s(self) -> float:
+        now_s = time.process_time()
+        lap_s, self._started_s = now_s - self._started_s, now_s
+        return lap_s
+
+    def _save(self) -> None:
+        if time.monotonic() - self._saved_s < _SAVE_EVERY_S:
+            return
+        self.cpu_seconds += self._lap_s()
+        values = {
+            "next_epoch": self.next_epoch,
+            "classifier": self.classifier.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+            "cpu_seconds": self.cpu_seconds,
+        }
+        save_atomically(self.state, values)
+        self._saved_s = time.monotonic()
+
+    def _resume(self) -> None:
+        if not self.state.exists():
+            return
+        saved = torch.load(self.state, map_location=self.device, weights_only=True)
+        self.classifier.load_state_dict(saved["classifier"])
+        self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.history, self.next_epoch = saved["history"], saved["next_epoch"]
+        self.cpu_seconds = saved["cpu_seconds"]
+
+
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _batches(num_clips: int, batch_size: int, rng: np.random.Generator) -> list[Tensor]:
+    """Return all clips in random order, in batches of nearly equal size: a rest of one clip has no batch statistics."""
+    parts = np.array_split(rng.permutation(num_clips), max(1, round(num_clips / batch_size)))
+    return [torch.from_numpy(part) for part in parts]
+
+
+def _optimizer(trunk: nn.Module, train: TrainRule) -> torch.optim.AdamW:
+    """Return AdamW that shrinks matrices and kernels, and leaves biases and batch norms alone."""
+    shrunk = [weight for weight in trunk.parameters() if weight.ndim > 1]
+    others = [weight for weight in trunk.parameters() if weight.ndim <= 1]
+    groups = [{"params": shrunk, "weight_decay": train.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=train.lr, fused=True)
+
+
+@torch.no_grad()
+def _average(average: Classifier, classifier: Classifier, decay: float) -> None:
+    own, new = average.trunk.state_dict(), classifier.trunk.state_dict()
+    floats = [name for name, value in own.items() if value.is_floating_point()]
+    torch._foreach_lerp_([own[name] for name in floats], [new[name] for name in floats], 1 - decay)  # noqa: SLF001

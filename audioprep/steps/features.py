@@ -1,0 +1,178 @@
+"""Stage features: one Parquet shard of features per audio shard, for one feature kind.
+
+Reads    audio/shar/ (recordings), cuts/
+Writes   <kind>/part-NNNNNN.parquet   id, num_frames, <kind>: a fixed-size list of num_frames x num_bins values
+         <kind>/_stats.parquet        per clip and bin: count, sum, sum of squares
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from audioprep.config.data import LogmelRule, MfccRule
+from audioprep.dsp.mel import log_mel, mel_filterbank
+from audioprep.dsp.mfcc import deltas, mfcc
+from audioprep.dsp.window import fit
+from audioprep.engine import ShardTask, fingerprint, fresh_folder, is_published, publish, read_index, run_shards
+from audioprep.errors import ShardError
+from audioprep.io.audio import decode_flac
+from audioprep.io.layout import Layout
+from audioprep.io.feature_writer import merge_stats, part_name, write_features
+from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+
+# Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
+VERSION = 1
+
+FeatureRule = LogmelRule | MfccRule
+
+
+def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
+    """Make the feature shards of one kind.
+
+    Args:
+        layout: Where the corpus lies.
+        kind: `logmel` or `mfcc`.
+        rule: Its numbers.
+
+    Raises:
+        ShardError: Audio or cuts are missing or damaged.
+    """
+    audio, cuts_index = read_index(layout.audio), read_index(layout.cuts)
+    rate_hz, window_s = audio["rule"]["rate_hz"], cuts_index["rule"]["window_s"]
+    settings = rule.model_dump(mode="json")
+    tasks = []
+    for entry in (entry for entry in audio["shards"] if entry["rows"]):
+        shard = entry["shard"]
+        cuts = [_needed(cut, rate_hz) for cut in read_cuts(layout.cuts / cuts_name(shard)) if cut["custom"]["used"]]
+        if not cuts:
+            continue
+        recordings = entry["files"][f"shar/{tar_name(shard)}"]["sha256"]
+        arguments = {
+            "shard": shard,
+            "audio": str(layout.shar / tar_name(shard)),
+            "kind": kind,
+            "rule": settings,
+            "rate_hz": rate_hz,
+            "window_s": window_s,
+            "cuts": cuts,
+        }
+        key = fingerprint(kind, VERSION, shard, settings, rate_hz, window_s, recordings, cuts)
+        tasks.append(ShardTask(shard, key, arguments))
+    if not tasks:
+        raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
+    header = {
+        "stage": "features",
+        "version": VERSION,
+        "kind": kind,
+        "rule": settings,
+        "rate_hz": rate_hz,
+        "window_s": window_s,
+    }
+    if is_published(layout.features(kind), tasks, header):
+        return
+    work = layout.work / kind
+    shards = run_shards(tasks, make_feature_shard, work, label=f"{kind} {layout.dataset}")
+    out = fresh_folder(layout.features(kind))
+    merge_stats((shard.folder / "stats.parquet" for shard in shards), out / "_stats.parquet")
+    publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
+
+
+def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
+    """Make the features of one audio shard.
+
+    Args:
+        arguments: `shard`, `audio` (the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
+            gain_db, pad of each clip to use.
+        out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
+
+    Returns:
+        Number of clips in the shard.
+    """
+    rate_hz = arguments["rate_hz"]
+    window_samples = round(arguments["window_s"] * rate_hz)
+    kernel = feature_kernel(arguments["kind"], arguments["rule"], rate_hz)
+    cuts = {cut["id"]: cut for cut in arguments["cuts"]}
+    ids, blocks = [], []
+    for recording_id, flac in read_audio_tar(Path(arguments["audio"])):
+        if (cut := cuts.get(recording_id)) is not None:
+            ids.append(recording_id)
+            blocks.append(kernel(windowed(decode_flac(flac), cut, window_samples)))
+    if len(ids) != len(cuts):
+        lost = sorted(set(cuts) - set(ids))
+        raise ShardError(
+            f"{arguments['audio']}: expected {len(cuts)} recordings, got {len(ids)}, {lost[0]} is missing; "
+            "run the resample stage again"
+        )
+    meta = {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
+    write_features(
+        out / part_name(arguments["shard"]),
+        out / "stats.parquet",
+        ids,
+        np.stack(blocks),
+        arguments["rule"]["dtype"],
+        meta,
+    )
+    return len(ids)
+
+
+def windowed(wave_T: np.ndarray, cut: dict[str, Any], window_samples: int) -> np.ndarray:
+    """Return the decided part of a recording at its decided gain, fitted to the window.
+
+    Args:
+        wave_T: Samples [T], float32, of the stored recording.
+        cut: `start` and `stop` in samples, `gain_db`, `pad`.
+        window_samples: Length of the result.
+    """
+    part_T = wave_T[cut["start"] : cut["stop"]] * np.float32(10 ** (cut["gain_db"] / 20))
+    return fit(part_T, window_samples, cut["pad"])
+
+
+@functools.lru_cache(maxsize=8)
+def _filters(rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float, scale: Any, norm: Any) -> csr_array:
+    return csr_array(mel_filterbank(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz, scale, norm))
+
+
+def feature_kernel(kind: str, rule: dict[str, Any], rate_hz: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from a windowed wave [T] to features [N, M], float32.
+
+    Args:
+        kind: `logmel` or `mfcc`.
+        rule: Its section of params.yaml, as plain values.
+        rate_hz: Sampling rate of the wave.
+    """
+    filters = _filters(
+        rate_hz,
+        rule["n_fft"],
+        rule["n_mels"],
+        rule["fmin_hz"],
+        rule["fmax_hz"] or rate_hz / 2,
+        rule["mel_scale"],
+        rule["mel_norm"],
+    )
+    win_samples, hop_samples = round(rule["win_ms"] * rate_hz / 1000), round(rule["hop_ms"] * rate_hz / 1000)
+
+    def logmel_of(wave_T: np.ndarray) -> np.ndarray:
+        return log_mel(wave_T, filters, win_samples=win_samples, hop_samples=hop_samples, top_db=rule["top_db"])
+
+    def mfcc_of(wave_T: np.ndarray) -> np.ndarray:
+        orders = [mfcc(logmel_of(wave_T), rule["n_mfcc"])]
+        for _ in range(rule["deltas"]):
+            orders.append(deltas(orders[-1]))
+        return np.concatenate(orders, axis=1)
+
+    return {"logmel": logmel_of, "mfcc": mfcc_of}[kind]
+
+
+def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:
+    start = round(cut["start"] * rate_hz)
+    return {
+        "id": cut["id"],
+        "start": start,
+        "stop": start + round(cut["duration"] * rate_hz),
+        "gain_db": cut["custom"]["gain_db"],
+        "pad": cut["custom"]["pad"],
+    }

@@ -1,0 +1,199 @@
+"""One command for a whole corpus: its rules into params.yaml, then its data stages, through DVC or straight to a folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from audioprep.config.data import DataParams, RecipeRule, load_data_params
+from audioprep.console import say
+from audioprep.datasets import load_recipe, recipe_names
+from audioprep.datasets.recipe import Recipe
+from audioprep.engine import file_sha256, read_index
+from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
+from audioprep.io.layout import Layout
+from audioprep.io.ledger import source_path
+from audioprep.io.tables import read_table
+from audioprep.steps.download import download
+from audioprep.steps.features import features
+from audioprep.steps.loudness import loudness
+from audioprep.steps.resample import resample
+from audioprep.steps.split import split
+from audioprep.steps.trim import trim
+
+PARAMS = Path("params.yaml")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+_RESERVED = {"archives"}
+_KINDS = ("logmel", "mfcc")
+
+
+def prepare_in_project(name: str, archive: Path | None, root: Path | None) -> None:
+    """Run the data stages of a corpus through DVC; the current folder is the project's.
+
+    Args:
+        name: The corpus.
+        archive: A user-placed archive.
+        root: The folder, for a corpus of the user's own.
+
+    Raises:
+        DatasetError: The corpus is unknown, or it and the options do not go together.
+        ConfigError: params.yaml cannot be read or changed.
+        ShardError: A stage failed; it has said why.
+    """
+    params = load_data_params(PARAMS)
+    layout = Layout.in_project(name)
+    rule = _resolve(name, params, layout, archive, root)
+    _write_params(name, rule, params)
+    load_data_params(PARAMS)
+    # DVC cannot see a user's folder or archive: the download stage looks again whenever either may have changed.
+    if rule.root or archive or not (layout.archives / _archive_name(rule)).exists():
+        _dvc("repro", "--force", "--single-item", f"download@{name}")
+    _dvc("repro", *(f"features@{name}-{kind}" for kind in _KINDS), f"split@{name}")
+    for line in _summary(layout, rule.split):
+        say(line)
+
+
+def prepare_in_folder(name: str, out: Path, archive: Path | None, root: Path | None) -> None:
+    """Run the data stages of a corpus without DVC; the bytes are the same.
+
+    Args:
+        name: The corpus.
+        out: Folder for everything.
+        archive: A user-placed archive.
+        root: The folder, for a corpus of the user's own.
+
+    Raises:
+        AudioprepError: As the stages do.
+    """
+    params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
+    layout = Layout.in_folder(name, out)
+    rule = _resolve(name, params, layout, archive, root)
+    params = DataParams.model_validate({**params.model_dump(), "recipes": {name: rule.model_dump()}})
+    download(layout, rule)
+    resample(layout, source_path(layout, rule.root), params.resample, rule.num_shards)
+    loudness(layout, params.loudness_rule(name))
+    trim(layout, params.trim, rule.window_s)
+    for kind in _KINDS:
+        features(layout, kind, getattr(params.features, kind))
+    split(layout, rule.split, params.split)
+    for line in _summary(layout, rule.split):
+        say(line)
+
+
+def project_root(start: Path) -> Path | None:
+    """Return the DVC project that a folder is in, if it is one of ours."""
+    for folder in (start, *start.parents):
+        if (folder / ".dvc").is_dir():
+            return folder if (folder / "dvc.yaml").is_file() and (folder / PARAMS).is_file() else None
+    return None
+
+
+def _resolve(name: str, params: DataParams, layout: Layout, archive: Path | None, root: Path | None) -> RecipeRule:
+    """Return the corpus's rules, with what the options change, and put a given archive in its place."""
+    rule = params.recipes.get(name) or _new_rule(name, params, root)
+    recipe = load_recipe(rule.recipe)
+    if archive and root:
+        raise DatasetError(f"{name}: expected --archive or --root, got both; give one")
+    if root:
+        if recipe.archives:
+            raise DatasetError(f"{name}: expected --archive or nothing, got --root; give your own corpus another name")
+        rule = rule.model_copy(update={"root": str(root)})
+    if not recipe.archives and not rule.root:
+        raise DatasetError(f"{name}: expected the folder with the recordings, got none; give it with --root PATH")
+    if archive:
+        rule = rule.model_copy(update={"archive": _place(name, recipe, layout, archive)})
+    return rule
+
+
+def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
+    if name in recipe_names():
+        recipe = load_recipe(name)
+    elif root is None:
+        raise DatasetError(unknown_name("corpus", name, {*params.recipes, *recipe_names()}))
+    elif not _NAME.fullmatch(name) or name in _RESERVED:
+        raise DatasetError(f"corpus: expected a name of a-z, 0-9 and _, not {min(_RESERVED)}, got '{name}'; rename it")
+    else:
+        recipe = load_recipe("folder")
+    return RecipeRule(recipe=recipe.name, window_s=recipe.window_s, split=recipe.split)
+
+
+def _place(name: str, recipe: Recipe, layout: Layout, archive: Path) -> str | None:
+    """Put a user's archive where the stages look, and return its name there, or None if it is the published one."""
+    if not recipe.archives:
+        raise DatasetError(f"{name}: expected --root PATH for a folder of recordings, got --archive; give the folder")
+    if not archive.is_file():
+        raise FetchError(f"{archive}: expected an archive, found none; give the path of the downloaded file")
+    published = recipe.archives[0]
+    is_published = published.sha256 is not None and file_sha256(archive) == published.sha256
+    target = layout.archives / (published.name if is_published else archive.name)
+    if not is_published and archive.name == published.name and target.resolve() != archive.resolve():
+        target = layout.archives / f"user-{archive.name}"
+    layout.archives.mkdir(parents=True, exist_ok=True)
+    if target.resolve() != archive.resolve():
+        part = target.with_name(f"{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            os.link(archive, part)
+        except OSError:
+            shutil.copyfile(archive, part)
+        part.replace(target)
+    return None if is_published else target.name
+
+
+def _archive_name(rule: RecipeRule) -> str:
+    return rule.archive or load_recipe(rule.recipe).archives[0].name
+
+
+def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
+    """Bring params.yaml up to date and say what changed; comments and order stay."""
+    if params.recipes.get(name) == rule and name in params.datasets:
+        return
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    values: Any = yaml.load(PARAMS.read_text(encoding="utf-8"))
+    if params.recipes.get(name) != rule:
+        entry = values.setdefault("recipes", {}).setdefault(name, {})
+        for key, value in rule.model_dump(mode="json").items():
+            if key not in entry or entry[key] != value:
+                entry[key] = value
+        say(f"params.yaml: recipes.{name} is now {', '.join(f'{k}={v}' for k, v in rule if v is not None)}")
+    if name not in params.datasets:
+        values.setdefault("datasets", []).append(name)
+        say(f"params.yaml: datasets is now [{', '.join(values['datasets'])}]")
+    temporary = PARAMS.with_name(f".{PARAMS.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            yaml.dump(values, file)
+        temporary.replace(PARAMS)
+    except OSError as error:
+        raise ConfigError(f"{PARAMS}: expected to write it, got {error.strerror}; make it writable") from None
+
+
+def _dvc(*arguments: str) -> None:
+    """Run DVC as a user would, with this interpreter as the `python` of the stages."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = [sys.executable, "-m", "dvc", *arguments]
+    result = subprocess.run(command, env={**os.environ, "PATH": path}, check=False)  # noqa: S603 - our own arguments
+    if result.returncode:
+        raise ShardError(
+            f"dvc {' '.join(arguments)}: expected it to finish, got exit status {result.returncode}; the lines above say "
+            "why, mend that and run the same command again"
+        )
+
+
+def _summary(layout: Layout, split_name: str) -> Iterator[str]:
+    audio, logmel = read_index(layout.audio), read_index(layout.features("logmel"))
+    facts = read_table(layout.audio / "facts.parquet", ["duration_s"])
+    hours = sum(facts["duration_s"].to_pylist()) / 3600
+    rows, shards = sum(shard["rows"] for shard in logmel["shards"]), len(logmel["shards"])
+    yield f"{layout.dataset}: {rows} clips of {logmel['window_s']:g} s in {shards} shards, from {hours:.2f} hours of audio"
+    yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
+    yield f"  features  {', '.join(str(layout.features(kind)) for kind in _KINDS)} (Parquet)"
+    yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"

@@ -1,0 +1,16 @@
+"""DVC stage `resample`: bring every recording to one rate, mono, and measure it. Usage: python stages/resample.py DATASET"""
+
+import sys
+
+from audioprep.config.data import load_data_params
+from audioprep.errors import one_line_errors
+from audioprep.io.layout import Layout
+from audioprep.io.ledger import source_path
+from audioprep.steps.resample import resample
+
+if __name__ == "__main__":
+    with one_line_errors():
+        (dataset,) = sys.argv[1:]
+        params, layout = load_data_params(), Layout.in_project(dataset)
+        rule = params.recipe_rule(dataset)
+        resample(layout, source_path(layout, rule.root), params.resample, rule.num_shards)

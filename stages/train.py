@@ -1,0 +1,18 @@
+"""DVC stage `train`: train every fold of a corpus. Usage: python stages/train.py DATASET"""
+
+import sys
+from pathlib import Path
+
+from audioprep.config.data import load_data_params
+from audioprep.config.training import load_training_params
+from audioprep.errors import one_line_errors
+from audioprep.io.layout import Layout
+from audioprep.model.folds import train_folds
+
+if __name__ == "__main__":
+    with one_line_errors():
+        (dataset,) = sys.argv[1:]
+        layout, params = Layout.in_project(dataset), load_training_params()
+        split = load_data_params().recipe_rule(dataset).split
+        out = Path("models", dataset, "checkpoints")
+        train_folds(layout.data, split, params.model, params.train, layout.work / "train", out)

@@ -1,0 +1,85 @@
+"""What runs again, and what does not."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Run = Callable[..., str]
+DATA = {"download", "resample", "loudness", "trim", "features", "split"}
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def test_the_pipeline_ends_in_a_report_and_an_int8_model(project: Path) -> None:
+    assert (project / "reports" / "demo" / "report.html").stat().st_size > 10_000
+    assert (project / "reports" / "demo" / "metrics.json").is_file()
+    assert (project / "models" / "demo" / "bundle" / "model.int8.onnx").is_file()
+
+
+def test_a_second_repro_runs_nothing(run: Run) -> None:
+    assert stages_run(run("dvc", "repro")) == set()
+
+
+def test_a_comment_in_the_model_invalidates_no_data_stage(project: Path, run: Run) -> None:
+    module = project / "audioprep" / "model" / "nets.py"
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text + "\n# a remark\n", encoding="utf-8")
+    changed = run("dvc", "status")
+    module.write_text(text, encoding="utf-8")
+    assert "train@demo" in changed
+    assert not [stage for stage in DATA if f"{stage}@" in changed]
+
+
+def test_a_comment_in_a_kernel_leaves_its_outputs_as_they_are(project: Path, run: Run) -> None:
+    module = project / "audioprep" / "dsp" / "mel.py"
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text + "\n# a remark\n", encoding="utf-8")
+    output = run("dvc", "repro")
+    module.write_text(text, encoding="utf-8")
+    assert stages_run(output) == {"features@demo-logmel", "features@demo-mfcc"} | edge_stages(output)
+    assert stages_run(run("dvc", "repro")) == set()  # DVC's run cache knows this state
+
+
+def edge_stages(output: str) -> set[str]:
+    """Stages of the training side that import the kernels for the edge."""
+    return {stage for stage in stages_run(output) if stage.split("@")[0] == "export"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("features.mfcc.n_mfcc=20", {"features@demo-mfcc"}),
+        (
+            "loudness.target_lufs=-20",
+            {"loudness@demo", "trim@demo", "features@demo-logmel", "features@demo-mfcc", "split@demo"},
+        ),
+    ],
+)
+def test_a_data_parameter_reruns_only_what_reads_it(run: Run, change: str, expected: set[str]) -> None:
+    output = run("dvc", "exp", "run", "-S", change)
+    data_stages = {stage for stage in stages_run(output) if stage.split("@")[0] in DATA}
+    run("git", "checkout", "--", ".")
+    run("dvc", "checkout")
+    assert data_stages == expected
+
+
+def test_another_architecture_reruns_the_training_side_only(run: Run) -> None:
+    output = run("dvc", "exp", "run", "-S", "model.arch=cnn6", "-S", "train.epochs=1", "-S", "train.folds=[1]")
+    run("git", "checkout", "--", ".")
+    run("dvc", "checkout")
+    assert stages_run(output) == {"train@demo", "evaluate@demo", "export@demo"}
+
+
+def test_an_unknown_split_is_one_line(project: Path, run: Run) -> None:
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("split: official-5fold", "split: oficial-5fold", 1), encoding="utf-8")
+    output = run("dvc", "repro", "split@demo", fails=True)
+    run("git", "checkout", "--", ".")
+    assert "error: split: expected one of grouped-5fold, official-5fold, got 'oficial-5fold'; did you mean" in output
+    assert "Traceback" not in output
