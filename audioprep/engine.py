@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -117,7 +118,7 @@ def publish(
 
     Args:
         shards: All shards of the folder.
-        out: The folder; files beside the shards are there already and are named in the index too.
+        out: The folder; files beside the shards are there already, and the index vouches for them too.
         place: Gives a shard file's path below `out`, or None for a file that was only for the caller.
         header: What the index says before its list of shards, for example the rule.
         work: Folder of finished shards, which has done its duty then.
@@ -125,6 +126,9 @@ def publish(
     Raises:
         ShardError: A file of a finished shard is gone.
     """
+    beside = {
+        path.relative_to(out).as_posix(): _identity(path) for path in sorted(out.rglob("*")) if path.is_file()
+    }
     entries = []
     for shard in shards:
         placed = {name: target for name in shard.files if (target := place(name)) is not None}
@@ -134,7 +138,7 @@ def publish(
         entries.append(
             {"shard": shard.index, "rows": shard.num_rows, "fingerprint": shard.fingerprint, "files": files}
         )
-    write_index(out, {**header, "shards": entries})
+    write_index(out, {**header, "files": beside, "shards": entries})
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -179,13 +183,14 @@ def is_published(out: Path, tasks: Sequence[ShardTask], header: dict[str, Any]) 
     try:
         index = read_index(out)
         entries = {entry["shard"]: entry for entry in index.pop("shards")}
+        listings = [index.pop("files"), *(entry["files"] for entry in entries.values())]
         wanted = {task.index: task.fingerprint for task in tasks}
         return (
             index == json.loads(json.dumps(header))
             and {shard: entry["fingerprint"] for shard, entry in entries.items()} == wanted
-            and all((out / f).stat().st_size == x["bytes"] for e in entries.values() for f, x in e["files"].items())
+            and all((out / f).stat().st_size == x["bytes"] for listing in listings for f, x in listing.items())
         )
-    except (ShardError, OSError, KeyError):
+    except (ShardError, OSError, LookupError, TypeError, AttributeError):
         return False
 
 
@@ -204,7 +209,7 @@ def _run(tasks: Sequence[ShardTask], function: ShardFunction, work: Path) -> Ite
         return
     # Fresh interpreters, not forks: a fork would copy the parent's threads' locks in whatever state they are.
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         futures: list[Future[Shard]] = [pool.submit(_make, task, function, work) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -218,15 +223,29 @@ def _run(tasks: Sequence[ShardTask], function: ShardFunction, work: Path) -> Ite
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _end_with_parent() -> None:
+    """End this worker when its parent is killed: it would wait for more work for ever, or write beside the next run."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
 def _make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
     """Make one shard under a temporary name and rename it, whole, to its fingerprint."""
     temporary = fresh_folder(work / f".{task.fingerprint}.{os.getpid()}")
     try:
         num_rows = function(task.arguments, temporary)
-        files = {
-            path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-            for path in sorted(temporary.iterdir())
-        }
+        files = {path.name: _identity(path) for path in sorted(temporary.iterdir())}
         record = {"rows": num_rows, "files": files}
         (temporary / _RECORD_NAME).write_text(json.dumps(record), encoding="utf-8")
         final = work / task.fingerprint

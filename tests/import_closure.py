@@ -1,4 +1,7 @@
-"""Which of the project's own files a script runs: the import closure, computed from the source text."""
+"""Which of the project's own files a script runs: the import closure, computed from the source text.
+
+Usage: python tests/import_closure.py     brings the deps in dvc.yaml up to date
+"""
 
 import ast
 from pathlib import Path
@@ -11,7 +14,8 @@ def import_closure(script: Path) -> set[str]:
     """Return the files, relative to the project, that a script imports, imports inside functions included.
 
     A file that holds nothing but a docstring is left out: nothing in it can change a result. The corpora are found by
-    listing their folder, so whoever imports that package depends on the folder as a whole.
+    listing their folder, so whoever imports that package depends on the folder as a whole. Templates count with the
+    modules beside them.
     """
     todo, seen = [script], set()
     while todo:
@@ -21,7 +25,8 @@ def import_closure(script: Path) -> set[str]:
         seen.add(path)
         for module in imported_modules(path):
             todo += _files_of(module)
-    files = {path.relative_to(ROOT).as_posix() for path in seen if _has_code(path)}
+    templates = [template for path in seen if _has_code(path) for template in path.parent.glob("*.j2")]
+    files = {path.relative_to(ROOT).as_posix() for path in [*filter(_has_code, seen), *templates]}
     if f"{PACKAGE}/datasets/__init__.py" in files:
         files = {file for file in files if not file.startswith(f"{PACKAGE}/datasets/")} | {f"{PACKAGE}/datasets"}
     return files
@@ -50,3 +55,21 @@ def _files_of(module: str) -> list[Path]:
 def _has_code(path: Path) -> bool:
     body = ast.parse(path.read_text(encoding="utf-8")).body
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
+def rewrite_deps(dvc_yaml: Path) -> None:
+    """Bring the code among the deps of every stage up to date; other deps and the layout of the file stay."""
+    lines, stage = [], ""
+    for line in dvc_yaml.read_text(encoding="utf-8").splitlines():
+        if line.startswith("  ") and not line.startswith("   ") and line.endswith(":"):
+            stage = line.strip(" :")
+        if line.startswith((f"      - {PACKAGE}/", "      - stages/")):
+            continue
+        lines.append(line)
+        if line == "    deps:":
+            lines += [f"      - {file}" for file in sorted(import_closure(ROOT / "stages" / f"{stage}.py"))]
+    dvc_yaml.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    rewrite_deps(ROOT / "dvc.yaml")

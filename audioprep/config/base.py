@@ -1,7 +1,7 @@
 """How a section of params.yaml is read: strict models, and one clear line when it does not fit."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -27,7 +27,7 @@ SECTIONS = (
 class Section(BaseModel):
     """A section of params.yaml: immutable, and closed against unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: expected a parameter file, found none; run from the project's folder") from None
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}; mend the file") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected sections, got {type(values).__name__}; mend the file")
@@ -87,9 +87,8 @@ def _first_problem(model: type[Section], where: str, error: ValidationError) -> 
 
 
 def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    found: Any = model
     for part in path:
-        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
+        # A table such as `recipes` has names of the user's as keys; what it holds is its second type argument.
+        found = found.model_fields[str(part)].annotation if hasattr(found, "model_fields") else get_args(found)[1]
+    return list(found.model_fields)

@@ -5,7 +5,7 @@ change to any module that a data stage imports, and so recomputes no data.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,7 +13,8 @@ from audioprep.config.base import Section, parse_section, read_yaml
 from audioprep.errors import ConfigError, unknown_name
 
 # Statuses that come with decodable audio; the trim rule decides whether such clips are used.
-SOFT_STATUSES = ("silent", "duplicate")
+SoftStatus = Literal["silent", "duplicate"]
+SOFT_STATUSES: tuple[SoftStatus, ...] = get_args(SoftStatus)
 
 
 class ResampleRule(Section):
@@ -41,13 +42,13 @@ class TrimRule(Section):
     threshold_db: float = Field(default=-60.0, ge=-120.0, lt=0.0)
     margin_s: float = Field(default=0.1, ge=0.0)
     pad: Literal["zeros", "centre", "wrap"] = "zeros"
-    exclude: tuple[Literal["silent", "duplicate"], ...] = SOFT_STATUSES
+    exclude: tuple[SoftStatus, ...] = SOFT_STATUSES
 
 
 class LogmelRule(Section):
     """Log-mel power spectrogram, in dB re full scale squared."""
 
-    n_fft: int = Field(default=1024, ge=16, le=65536)
+    n_fft: int = Field(default=1024, ge=16, le=65536, multiple_of=2)
     win_ms: float = Field(default=25.0, gt=0.0)
     hop_ms: float = Field(default=10.0, gt=0.0)
     n_mels: int = Field(default=64, ge=1, le=1024)

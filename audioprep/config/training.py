@@ -18,7 +18,7 @@ class ModelRule(Section):
     arch: Literal["resnet8", "cnn6", "cnn10", "cnn14"] = "resnet8"
     features: Literal["logmel", "mfcc"] = "logmel"
     # resnet8: channels of the first stage; the last has eight times as many.
-    width: int = Field(default=24, ge=4, le=256)
+    width: int = Field(default=16, ge=4, le=256)
     # resnet8: so many frames are averaged into one before the first convolution.
     frame_pool: int = Field(default=4, ge=1, le=64)
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)

@@ -14,7 +14,7 @@ from audioprep.datasets.recipe import Archive, Clip, Recipe, Source, clip_id
 
 def _make(path: Path) -> None:
     # Imported here: only the run that makes the archive needs the synthesis and its libraries.
-    from audioprep.datasets.demo_synth import write_demo_archive
+    from audioprep.datasets.synthesis.archive import write_demo_archive
 
     write_demo_archive(path)
 
@@ -34,7 +34,7 @@ RECIPE = Recipe(
     name="demo",
     title="audioprep demo corpus",
     license="CC0-1.0",
-    homepage="audioprep/datasets/demo_synth.py",
+    homepage="audioprep/datasets/synthesis/archive.py",
     cite="synthesised by audioprep",
     archives=(Archive(name="demo.zip", make=_make),),
     clips=_clips,

@@ -16,8 +16,7 @@ from audioprep.errors import DatasetError
 
 # What is taken for audio, decodable here or not: a file that cannot be used gets a status, it is never passed over.
 AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .mp4 .aac .3gp .wma .webm .mka .mkv "
-    ".amr .ape .wv .mp2 .ac3".split()
+    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".3gp", ".wma", ".webm", ".mka", ".mkv", ".amr", ".ape", ".wv", ".mp2", ".ac3"]
 )
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _REMEDY = "use class/*.wav, split/class/*.wav, or a metadata.csv with file_name and label"
@@ -67,8 +66,8 @@ def _from_metadata(table: str, rows: list[dict[str, Any]]) -> Iterator[Clip]:
     for number, row in enumerate(rows, start=1):
         where = f"{table} row {number}"
         name = _text(row.get("file_name"))
-        if name is None:
-            raise DatasetError(f"{where}: expected a file_name, got nothing; fill it in")
+        if name is None or not PurePosixPath(name).name:
+            raise DatasetError(f"{where}: expected a file_name, got {name or 'nothing'}; fill it in")
         start_s, end_s = _number(where, "start", row.get("start")), _number(where, "end", row.get("end"))
         if end_s is not None and end_s <= (start_s or 0.0):
             raise DatasetError(f"{where}: expected end after start, got {start_s or 0:g} to {end_s:g} s; mend the row")
@@ -112,7 +111,7 @@ def _number(where: str, column: str, value: object) -> float | None:
     except ValueError:
         number = math.nan
     if number is not None and not (math.isfinite(number) and number >= 0):
-        raise DatasetError(f"{where}: expected a number in column {column}, got '{text}'; mend the row")
+        raise DatasetError(f"{where}: expected a number from 0 in column {column}, got '{text}'; mend the row")
     return number
 
 

@@ -39,9 +39,10 @@ def trim_bounds(
         ShapeError: The envelope does not fit the recording, the threshold is positive, or the margin is negative.
     """
     check_positive("trim_bounds", frame_samples=frame_samples, num_samples=num_samples)
-    if envelope_E.shape != (-(-num_samples // frame_samples),):
+    num_frames = -(-num_samples // frame_samples)
+    if envelope_E.shape != (num_frames,):
         raise ShapeError(
-            f"trim_bounds: expected an envelope of {-(-num_samples // frame_samples)} frames for {num_samples} samples, "
+            f"trim_bounds: expected an envelope of {num_frames} frames for {num_samples} samples, "
             f"got shape {list(envelope_E.shape)}; measure it again"
         )
     if threshold_db > 0 or margin_samples < 0:

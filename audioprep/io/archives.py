@@ -10,21 +10,24 @@ import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from audioprep.engine import file_sha256
 from audioprep.errors import FetchError
 from audioprep.io.rows import parse_rows
 
-_UNCOMPRESS: dict[bytes, Callable[[Path], IO[bytes]]] = {
+_UNCOMPRESS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
+# The digest of a file that is there and cannot be opened.
+UNREADABLE = "unreadable"
 # What systems add to archives and folders by themselves.
 _JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -50,10 +53,12 @@ class Members(ABC):
     def __init__(self, where: Path, members: Sequence[Member]) -> None:
         kept = [member for member in members if not _is_junk(member.path)]
         for member in kept:
-            _check_inside(where, member.path)
-        root = _common_root([member.path for member in kept])
+            _check_name(where, member.path)
+        # `tar -C folder .` stores `./a.wav`, and some Windows programs `a\\b.wav`.
+        names = [PurePosixPath(member.path.replace("\\", "/")).as_posix() for member in kept]
+        root = _common_root(names)
         self.where = where
-        self._by_name = {member.path.removeprefix(root): member for member in kept}
+        self._by_name = {name.removeprefix(root): member for name, member in zip(names, kept, strict=True)}
 
     def names(self) -> list[str]:
         """Return the names of all members, sorted."""
@@ -74,6 +79,10 @@ class Members(ABC):
                 "the archive is incomplete or of another corpus, get it again"
             )
         return self._by_name[name]
+
+    def digest(self, name: str) -> str:
+        """Return what identifies one member's content, or nothing where the archive holds no checksums."""
+        return self.member(name).digest
 
     def read(self, name: str) -> bytes:
         """Return one member's bytes.
@@ -108,7 +117,7 @@ class _ZipMembers(Members):
     def _read(self, member: Member) -> bytes:
         try:
             return self._zip.read(member.path)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError) as error:
             raise _damaged(self.where, f"zip at {member.path}", error) from None
 
 
@@ -122,15 +131,18 @@ class _TarMembers(Members):
         super().__init__(path, [Member(info.name, info.size, "") for info in infos])
 
     def _read(self, member: Member) -> bytes:
-        file = self._tar.extractfile(member.path)
-        data = b"" if file is None else file.read()
+        try:
+            file = self._tar.extractfile(member.path)
+            data = b"" if file is None else file.read()
+        except (tarfile.TarError, OSError) as error:
+            raise _damaged(self.where, f"tar at {member.path}", error) from None
         if len(data) != member.num_bytes:
             raise _damaged(self.where, f"tar at {member.path}", EOFError("file ends early"))
         return data
 
 
 class FolderMembers(Members):
-    """The files below a folder; symbolic links that lead outside are refused as such members of archives are."""
+    """The files below a folder; a symbolic link to a file counts as that file, one to a folder is not entered."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
@@ -148,9 +160,12 @@ class FolderMembers(Members):
         except OSError as error:
             raise FetchError(f"{self._root / member.path}: expected a readable file, got {error.strerror}") from None
 
-    def sha256(self, name: str) -> str:
-        """Return the hash of one file."""
-        return file_sha256(self._root / self.member(name).path)
+    def digest(self, name: str) -> str:
+        """Return the sha256 of one file, or that it cannot be read."""
+        try:
+            return f"sha256:{file_sha256(self._root / self.member(name).path)}"
+        except OSError:
+            return UNREADABLE
 
 
 def open_members(path: Path, work: Path) -> Members:
@@ -186,7 +201,7 @@ def _plain_tar(path: Path, work: Path) -> Path:
         try:
             with opener(path) as source, part.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
-        except (OSError, EOFError, lzma.LZMAError) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             part.unlink(missing_ok=True)
             raise _damaged(path, "compressed tar", error) from None
         part.replace(plain)
@@ -203,7 +218,10 @@ def _is_junk(path: str) -> bool:
     return any(part in _JUNK or part.startswith("._") for part in parts)
 
 
-def _check_inside(where: Path, path: str) -> None:
+def _check_name(where: Path, path: str) -> None:
+    if not path.isprintable() and any(0xD800 <= ord(letter) <= 0xDFFF for letter in path):
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        raise FetchError(f"{where}: expected file names in UTF-8, got '{shown}'; rename the file")
     pure = PurePosixPath(path.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or (pure.parts and pure.parts[0].endswith(":")):
         raise FetchError(

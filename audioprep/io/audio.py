@@ -17,7 +17,11 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".
 _BLOCK_FRAMES = 1 << 16
 # libsndfile reports this many frames when a stream does not say; see also `_declared_frames`.
 _UNKNOWN_FRAMES = 1 << 62
-_UNKNOWN_RIFF_BYTES = (0, 0xFFFFFFFF)
+_UNKNOWN_CHUNK_BYTES = (0, 0xFFFFFFFF)
+# Byte order and name of the chunk that holds the samples.
+_SAMPLE_CHUNKS = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"RF64": ("<", b"data"), b"FORM": (">", b"SSND")}
+# 192 dB above full scale: float files of whole numbers stay below, what is above is no audio and would overflow.
+_MAX_AMPLITUDE = float(1 << 32)
 _MAX_RATE_HZ = 1_000_000
 
 
@@ -54,16 +58,19 @@ def decode(data: bytes, start_s: float | None = None, end_s: float | None = None
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             wave_TC, rate_hz = _read_part(file, start_s, end_s), file.samplerate
-            container = f"{file.format}/{file.subtype}"
+            container, is_cut = f"{file.format}/{file.subtype}", "without an End-Of-Stream" in file.extra_info
     except (soundfile.SoundFileError, RuntimeError, MemoryError, OSError) as error:
         raise AudioError("decode_error", _plain(error)) from None
     if not 1 <= rate_hz <= _MAX_RATE_HZ:
         raise AudioError("decode_error", f"expected a rate of 1 to {_MAX_RATE_HZ} Hz, got {rate_hz}")
     if not len(wave_TC):
-        raise AudioError("empty", "no samples")
+        # libsndfile reads nothing of an Ogg stream whose last page is missing.
+        raise AudioError("truncated", "the stream has no end") if is_cut else AudioError("empty", "no samples")
     if not np.isfinite(wave_TC).all():
         raise AudioError("non_finite", f"{int((~np.isfinite(wave_TC)).sum())} samples are NaN or infinite")
-    missing_bytes = _missing_riff_bytes(data)
+    if np.abs(wave_TC).max() > _MAX_AMPLITUDE:
+        raise AudioError("out_of_range", f"the loudest sample is {np.abs(wave_TC).max():.1e} times full scale")
+    missing_bytes = _missing_bytes(data)
     if missing_bytes:
         raise AudioError("truncated", f"the header declares {missing_bytes} bytes of samples more than there are")
     return Decoded(wave_TC, rate_hz, container)
@@ -91,7 +98,7 @@ def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | 
     """Read in blocks until the stream ends: `frames` of some valid files is absurd and must size no buffer."""
     start = round((start_s or 0.0) * file.samplerate)
     declared = file.frames
-    if start >= declared:
+    if start and start >= declared:
         raise AudioError("out_of_range", f"the part starts at {start_s} s, the file ends at {declared / file.samplerate:g} s")
     if start:
         file.seek(start)
@@ -109,16 +116,19 @@ def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | 
     return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
 
 
-def _missing_riff_bytes(data: bytes) -> int:
-    """Return how many bytes the data chunk of a RIFF file lacks; libsndfile shortens such files silently."""
-    order = {b"RIFF": "<", b"RIFX": ">"}.get(data[:4])
-    if order is None or data[8:12] != b"WAVE":
+def _missing_bytes(data: bytes) -> int:
+    """Return how many bytes the samples of a WAV or AIFF file lack; libsndfile shortens such files silently."""
+    if data[:4] not in _SAMPLE_CHUNKS or data[8:12] not in (b"WAVE", b"AIFF", b"AIFC"):
         return 0
-    position = 12
+    order, samples_name = _SAMPLE_CHUNKS[data[:4]]
+    position, long_size = 12, 0
     while position + 8 <= len(data):
         name, size = data[position : position + 4], struct.unpack(f"{order}I", data[position + 4 : position + 8])[0]
-        if name == b"data":
-            return 0 if size in _UNKNOWN_RIFF_BYTES else max(0, position + 8 + size - len(data))
+        if name == b"ds64" and position + 24 <= len(data):  # RF64 keeps the size in 64 bits here
+            long_size = struct.unpack("<Q", data[position + 16 : position + 24])[0]
+        if name == samples_name:
+            size = long_size if long_size and size == _UNKNOWN_CHUNK_BYTES[1] else size
+            return 0 if size in _UNKNOWN_CHUNK_BYTES else max(0, position + 8 + size - len(data))
         position += 8 + size + size % 2
     return 0
 

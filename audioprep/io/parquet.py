@@ -1,4 +1,4 @@
-"""Reading of the Parquet files that training needs: feature shards, their statistics, and splits."""
+"""The Parquet files of the training side: reads feature shards, their statistics and splits, writes predictions."""
 
 import json
 from collections.abc import Sequence
@@ -130,6 +130,37 @@ def read_split(path: Path) -> Split:
     if not roles:
         raise SplitError(f"{path}: expected columns {_FIRST_FOLD_COLUMN} and on, got none; run the split stage")
     return Split(table["id"].to_pylist(), table["labels"].to_pylist(), list(meta["labels"]), roles, meta)
+
+
+def write_predictions(
+    path: Path,
+    *,
+    ids: Sequence[str],
+    folds: npt.NDArray[np.int64],
+    labels: Sequence[str],
+    scores_KL: npt.NDArray[np.float32],
+    classes: Sequence[str],
+) -> None:
+    """Write the pooled out-of-fold predictions: id, fold, label, predicted, probabilities.
+
+    Args:
+        path: The Parquet file; its schema metadata names the classes.
+        ids: Clip ids [K].
+        folds: The fold that each clip was tested in [K].
+        labels: True labels [K].
+        scores_KL: Probabilities [K, L].
+        classes: Names of the classes [L].
+    """
+    table = pa.table(
+        {
+            "id": list(ids),
+            "fold": pa.array(folds, pa.int32()),
+            "label": list(labels),
+            "predicted": [classes[best] for best in scores_KL.argmax(axis=1)],
+            "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(scores_KL.reshape(-1)), len(classes)),
+        }
+    )
+    pq.write_table(table.replace_schema_metadata({_METADATA_KEY: json.dumps({"labels": list(classes)})}), path)
 
 
 def _read_shard(path: Path, meta: dict[str, Any]) -> tuple[list[str], npt.NDArray[Any]]:

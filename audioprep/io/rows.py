@@ -25,11 +25,24 @@ def parse_rows(name: str, data: bytes) -> list[dict[str, Any]]:
     suffix = PurePosixPath(name).suffix.lower()
     try:
         if suffix == ".parquet":
-            return pq.read_table(io.BytesIO(data)).to_pylist()
+            table: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
+            return table
         text = data.decode("utf-8-sig")
         if suffix == ".jsonl":
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
-    except (ValueError, csv.Error, pa.ArrowException) as error:
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
+        for number, row in enumerate(rows, start=1):
+            _check_row(number, row)
+    except (ValueError, OSError, csv.Error, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(f"{name}: expected {suffix[1:]} rows, got {reason}; mend the file") from None
+    return rows
+
+
+def _check_row(number: int, row: object) -> None:
+    if not isinstance(row, dict):
+        raise ValueError(f"{type(row).__name__} in row {number}")  # noqa: TRY004 - caught above, as all bad bytes are
+    # csv collects what stands beyond the header's columns under None: often a label with a comma and no quotes.
+    if any(row.get(None) or ()):
+        raise ValueError(f"more fields than columns in row {number}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,6 +83,6 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         ) from None
 
 
-def rows_to_table(rows: Iterable[dict[str, object]], schema: pa.Schema) -> pa.Table:
+def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as a table with the schema's columns; a key that a row lacks is null."""
     return pa.Table.from_pylist(list(rows), schema=schema)

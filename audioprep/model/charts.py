@@ -41,17 +41,17 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
         return ""
     x_ticks = _ticks(0.0, max(x for x, _ in points))
     y_ticks = _ticks(0.0, 1.0 if is_share else max(y for _, y in points))
-    x_scale = (_WIDTH - _LEFT - _RIGHT) / max(x_ticks[-1], max(x for x, _ in points))
-    y_scale = (_HEIGHT - _TOP - _BOTTOM) / max(y_ticks[-1], max(y for _, y in points))
+    x_scale = (_WIDTH - _LEFT - _RIGHT) / max(x_ticks[-1], *(x for x, _ in points))
+    y_scale = (_HEIGHT - _TOP - _BOTTOM) / max(y_ticks[-1], *(y for _, y in points))
 
     def place(x: float, y: float) -> Point:
         return _LEFT + x * x_scale, _HEIGHT - _BOTTOM - y * y_scale
 
     parts = [
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">',
-        *(_y_tick(y, place(0.0, y)[1], is_share) for y in y_ticks),
-        *(f'<text class="tick" x="{place(x, 0)[0]:.1f}" y="{_HEIGHT - 18}" text-anchor="middle">{x:g}</text>' for x in x_ticks),
-        f'<text class="tick" x="{(_WIDTH + _LEFT) / 2:.0f}" y="{_HEIGHT - 3}" text-anchor="middle">{escape(x_label)}</text>',
+        *(_y_tick(y, place(0.0, y)[1], is_share=is_share) for y in y_ticks),
+        *(_x_text(place(x, 0.0)[0], _HEIGHT - 18, f"{x:g}") for x in x_ticks),
+        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, escape(x_label)),
     ]
     for line in lines:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
@@ -67,7 +67,11 @@ def mean_line(lines: Sequence[Sequence[Point]]) -> list[Point]:
     return [(x, sum(line[x] for line in by_x) / len(by_x)) for x in shared]
 
 
-def _y_tick(value: float, y: float, is_share: bool) -> str:
+def _x_text(x: float, y: float, text: str) -> str:
+    return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{text}</text>'
+
+
+def _y_tick(value: float, y: float, *, is_share: bool) -> str:
     label = f"{value:.0%}" if is_share else f"{value:g}"
     return (
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'

@@ -67,8 +67,8 @@ def build(rule: ModelRule, shapes: Shapes) -> Classifier:
         trunk = Panns(rule.arch, shapes.num_classes, shapes.num_bins)
     if min(shapes.num_frames, shapes.num_bins) < trunk.min_side:
         raise ModelError(
-            f"model.arch {rule.arch}: expected at least {trunk.min_side} frames and bins, got {shapes.num_frames} frames "
-            f"of {shapes.num_bins} bins; choose resnet8, or larger features"
+            f"model.arch {rule.arch}: expected at least {trunk.min_side} frames and bins, got "
+            f"{shapes.num_frames} frames of {shapes.num_bins} bins; choose resnet8, or larger features"
         )
     return Classifier(Front(shapes.num_bins, pool), trunk)
 
@@ -146,7 +146,7 @@ def _read(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: expected a checkpoint of plain tensors, got {_plain(error)}; check the path") from None
+        raise ModelError(f"{path}: expected a checkpoint, got {_plain(error)}; check the path") from None
     if not isinstance(loaded, dict):
         raise ModelError(f"{path}: expected a checkpoint of named tensors, got {type(loaded).__name__}; check the path")
     return loaded
@@ -155,9 +155,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _check_same_layout(path: Path, weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [name for name in sorted(own.keys() & weights.keys()) if own[name].shape != weights[name].shape]
-    problems = [f"without {missing[0]}"] * bool(missing) + [f"with {unknown[0]}"] * bool(unknown)
-    if other:
-        problems.append(f"{other[0]} of shape {list(weights[other[0]].shape)} for {list(own[other[0]].shape)}")
+    problems = [f"without {name}" for name in missing[:1]] + [f"with {name}" for name in unknown[:1]]
+    problems += [f"{name} of shape {list(weights[name].shape)} for {list(own[name].shape)}" for name in other[:1]]
     if problems:
         raise ModelError(
             f"model.init_checkpoint {path}: expected the layout of model.arch, got one {', '.join(problems)} "

@@ -88,7 +88,7 @@ def _targets(dataset: str, split: Split) -> npt.NDArray[np.int64]:
     index = {label: number for number, label in enumerate(split.classes)}
     for clip, labels in zip(split.ids, split.labels, strict=True):
         if len(labels) != 1:
-            raise ModelError(f"{dataset}/{clip}: expected one label, got {labels}; only single-label corpora are trained")
+            raise ModelError(f"{dataset}/{clip}: expected one label, got {labels}; only one-label corpora are trained")
     return np.array([index[labels[0]] for labels in split.labels], np.int64)
 
 

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from audioprep.config.training import EvaluateRule
 from audioprep.console import say, track
 from audioprep.engine import fresh_folder
 from audioprep.errors import ModelError
+from audioprep.io.parquet import write_predictions
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict
@@ -87,7 +86,7 @@ def read_training(checkpoints: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        raise ModelError(f"{path}: expected the summary of a finished training, found none; run the train stage") from None
+        raise ModelError(f"{path}: expected the summary of a training, found none; run the train stage") from None
 
 
 def check_fits(corpus: Corpus, checkpoint: Checkpoint) -> None:
@@ -129,8 +128,11 @@ def _judge(corpus: Corpus, predictions: list[_Predictions], training: dict[str, 
     per_fold: dict[str, dict[str, Any]] = {}
     for fold, trained in zip(predictions, training["per_fold"], strict=True):
         is_right_K = fold.predicted_K == corpus.targets_K[fold.rows_K]
-        row = {"accuracy": float(is_right_K.mean()), "num_clips": len(fold.rows_K), "cpu_seconds": trained["cpu_seconds"]}
-        per_fold[f"fold{fold.fold}"] = row
+        per_fold[f"fold{fold.fold}"] = {
+            "accuracy": float(is_right_K.mean()),
+            "num_clips": len(fold.rows_K),
+            "cpu_seconds": trained["cpu_seconds"],
+        }
     accuracies = [row["accuracy"] for row in per_fold.values()]
     num_clips = sum(row["num_clips"] for row in per_fold.values())
     counts_LL = _pooled_confusion(corpus, predictions)
@@ -176,19 +178,14 @@ def _pooled_confusion(corpus: Corpus, predictions: list[_Predictions]) -> npt.ND
 
 def _write_predictions(path: Path, corpus: Corpus, predictions: list[_Predictions]) -> None:
     rows_K = np.concatenate([fold.rows_K for fold in predictions])
-    scores_KL = np.concatenate([fold.scores_KL for fold in predictions]).astype(np.float32)
-    scores = pa.FixedSizeListArray.from_arrays(pa.array(scores_KL.reshape(-1)), len(corpus.classes))
-    table = pa.table(
-        {
-            "id": [corpus.ids[row] for row in rows_K],
-            "fold": pa.array(np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in predictions]), pa.int32()),
-            "label": [corpus.classes[target] for target in corpus.targets_K[rows_K]],
-            "predicted": [corpus.classes[best] for best in scores_KL.argmax(axis=1)],
-            "probabilities": scores,
-        }
+    write_predictions(
+        path,
+        ids=[corpus.ids[row] for row in rows_K],
+        folds=np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in predictions]),
+        labels=[corpus.classes[target] for target in corpus.targets_K[rows_K]],
+        scores_KL=np.concatenate([fold.scores_KL for fold in predictions]),
+        classes=corpus.classes,
     )
-    meta = {"audioprep": json.dumps({"labels": corpus.classes})}
-    pq.write_table(table.replace_schema_metadata(meta), path)
 
 
 def _write_confusion(path: Path, corpus: Corpus, predictions: list[_Predictions]) -> None:

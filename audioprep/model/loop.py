@@ -145,8 +145,9 @@ class _Run:
         self.precision = resolve_precision(train.precision, self.device)
         rows = corpus.rows(fold, train.fit_on)
         if len(rows) < 2:
-            raise ModelError(f"fold {fold}: expected at least 2 clips to train on, got {len(rows)}; choose another split")
-        self.shapes = Shapes(*corpus.values_KNM.shape[1:], len(corpus.classes))
+            raise ModelError(f"fold {fold}: expected 2 clips or more to train on, got {len(rows)}; mend the split")
+        _, num_frames, num_bins = corpus.values_KNM.shape
+        self.shapes = Shapes(num_frames, num_bins, len(corpus.classes))
         torch.manual_seed(_seed(train.seed, fold, 0))
         self.classifier = build(model, self.shapes)
         standardise(self.classifier, *corpus.normalisation(rows))
@@ -156,7 +157,7 @@ class _Run:
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
         self.inputs_K1NM, self.targets_KL = self._prepare(corpus, rows)
-        held_out = [] if "valid" in train.fit_on else corpus.rows(fold, {"valid"})
+        held_out = corpus.rows(fold, {"valid"} - set(train.fit_on))
         self.held_out = self._prepare(corpus, held_out) if len(held_out) else None
         self.history: list[dict[str, Any]] = []
         self.next_epoch = 0
@@ -165,7 +166,7 @@ class _Run:
         self._resume()
 
     def train_epoch(self, epoch: int) -> None:
-        """Pass once over the clips; chance depends on seed, fold and epoch alone, so that a resumed run is the same."""
+        """Pass once over the clips; chance depends on seed, fold and epoch alone, so a resumed run is the same."""
         torch.manual_seed(_seed(self.train.seed, self.fold, epoch + 1))
         rng = np.random.default_rng([self.train.seed, self.fold, epoch])
         batches = _batches(len(self.inputs_K1NM), self.train.batch_size, rng)
@@ -177,7 +178,9 @@ class _Run:
             total_loss += self._step(rows_B, step, rate, rng) * len(rows_B)
         loss = total_loss / len(self.inputs_K1NM)
         if not math.isfinite(loss):
-            raise ModelError(f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr")
+            raise ModelError(
+                f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr"
+            )
         row = {"fold": self.fold, "epoch": epoch + 1, "lr": rate, "train_loss": loss, **self._validate(epoch)}
         self.history.append(row)
         self.next_epoch = epoch + 1
@@ -212,17 +215,20 @@ class _Run:
 
     def _validate(self, epoch: int) -> dict[str, float]:
         every = max(1, self.train.epochs // _NUM_VALIDATIONS)
-        if self.held_out is None or (epoch + 1) % every and epoch + 1 != self.train.epochs:
+        is_due = (epoch + 1) % every == 0 or epoch + 1 == self.train.epochs
+        if self.held_out is None or not is_due:
             return {}
         inputs_K1NM, targets_KL = self.held_out
         with torch.no_grad(), self._autocast():
-            logits_KL = torch.cat([self.average.trunk(part) for part in inputs_K1NM.split(_PREDICT_BATCH)]).float()
+            logits_KL = torch.cat(
+                [self.average.trunk(part) for part in torch.split(inputs_K1NM, _PREDICT_BATCH)]
+            ).float()
         is_right_K = logits_KL.argmax(1) == targets_KL.argmax(1)
         loss = functional.cross_entropy(logits_KL, targets_KL)
         return {"valid_loss": float(loss), "valid_accuracy": float(is_right_K.float().mean())}
 
     def _prepare(self, corpus: Corpus, rows: Any) -> tuple[Tensor, Tensor]:
-        """Apply the front once to all clips, as it has no weights; return inputs [K, 1, N', M] and targets [K, L]."""
+        """Apply the front, which has no weights, once; return inputs [K, 1, N', M] and targets [K, L]."""
         parts = []
         with torch.no_grad():
             for first in range(0, len(rows), _PREDICT_BATCH):
@@ -287,4 +293,4 @@ def _optimizer(trunk: nn.Module, train: TrainRule) -> torch.optim.AdamW:
 def _average(average: Classifier, classifier: Classifier, decay: float) -> None:
     own, new = average.trunk.state_dict(), classifier.trunk.state_dict()
     floats = [name for name, value in own.items() if value.is_floating_point()]
-    torch._foreach_lerp_([own[name] for name in floats], [new[name] for name in floats], 1 - decay)  # noqa: SLF001
+    torch._foreach_lerp_([own[name] for name in floats], [new[name] for name in floats], 1 - decay)

@@ -67,10 +67,12 @@ class ResNet8(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False)
         self.stem_bn = nn.BatchNorm2d(width)
-        widths = (width, width, 2 * width, 4 * width, 8 * width)
-        strides = (1, 2, 2, 2)
-        blocks = (_Block(*sides, stride) for *sides, stride in zip(widths[:-1], widths[1:], strides, strict=True))
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.Sequential(
+            _Block(width, width, 1),
+            _Block(width, 2 * width, 2),
+            _Block(2 * width, 4 * width, 2),
+            _Block(4 * width, 8 * width, 2),
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(8 * width, num_classes)
 

@@ -43,18 +43,22 @@ def write_report(
         history: The train stage's table of epochs.
     """
     labels = about["meta"]["labels"]
-    page = _environment().get_template(_TEMPLATE).render(
-        metrics=metrics,
-        training=training,
-        about=about,
-        matrix=_matrix(counts_LL, labels),
-        has_numbers=len(labels) <= _MAX_CLASSES_WITH_NUMBERS,
-        confusions=_confusions(counts_LL, labels),
-        errors=errors,
-        loss_chart=_loss_chart(_read_history(history)),
-        accuracy_chart=_accuracy_chart(_read_history(history)),
-        audit=_audit(data / "splits" / "audit.json"),
-        max_findings=_MAX_FINDINGS,
+    page = (
+        _environment()
+        .get_template(_TEMPLATE)
+        .render(
+            metrics=metrics,
+            training=training,
+            about=about,
+            matrix=_matrix(counts_LL, labels),
+            has_numbers=len(labels) <= _MAX_CLASSES_WITH_NUMBERS,
+            confusions=_confusions(counts_LL, labels),
+            errors=errors,
+            loss_chart=_loss_chart(_read_history(history)),
+            accuracy_chart=_accuracy_chart(_read_history(history)),
+            audit=_audit(data / "splits" / "audit.json"),
+            max_findings=_MAX_FINDINGS,
+        )
     )
     path.write_text(page, encoding="utf-8")
 

@@ -40,8 +40,9 @@ def audit_split(
             findings.append(_finding("shared_group", f"group {group}", ids, role_of, known=why))
     for sha256, ids in by_file.items():
         findings.append(_finding("identical_file", f"sha256 {sha256[:16]}", ids, role_of))
+    same_file = {tuple(ids) for ids in by_file.values()}
     for sha256, ids in by_pcm.items():
-        if tuple(ids) not in {tuple(found["ids"]) for found in findings}:
+        if tuple(ids) not in same_file:
             findings.append(_finding("identical_audio", f"samples {sha256[:16]}", ids, role_of))
     findings += _missing_classes(clips, roles)
     findings.sort(key=lambda found: (found["kind"], found["ids"], found["what"]))

@@ -5,7 +5,7 @@ Writes   raw/download.json   what each archive is, and against what it was verif
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,8 +38,9 @@ def download(layout: Layout, rule: RecipeRule) -> None:
     recipe = load_recipe(rule.recipe)
     source, entry = _from_folder(recipe, rule) if not recipe.archives else _from_archive(recipe, rule, layout)
     members = open_members(source, layout.work / "archives")
-    clips = with_unique_ids(recipe.clips(members))
-    _check_counts(layout.dataset, recipe, clips, complete=entry["verified"] == "sha256")
+    clips = list_clips(layout.dataset, recipe, members)
+    for note in _count_notes(layout.dataset, recipe, clips, complete=entry["verified"] == "sha256"):
+        say(note)
     digests = _digests(members, clips, entry)
     raw = fresh_folder(layout.raw)
     rows = [_row(clip, digests.get(clip.member), entry["name"]) for clip in clips]
@@ -48,6 +49,34 @@ def download(layout: Layout, rule: RecipeRule) -> None:
         _say_left_out(members, clips)
         entry["files"] = {name: digest.removeprefix("sha256:") for name, digest in sorted(digests.items())}
     write_ledger(layout, _ledger(layout.dataset, recipe, entry))
+
+
+def list_clips(dataset: str, recipe: Recipe, members: Members) -> list[Clip]:
+    """Return the clips that a corpus declares, sorted by id.
+
+    Args:
+        dataset: The corpus, for messages.
+        recipe: How its metadata is read.
+        members: Its opened archive or folder.
+
+    Raises:
+        FetchError: The metadata is not there.
+        DatasetError: The metadata cannot be understood, or there is only one class.
+    """
+    try:
+        clips = with_unique_ids(recipe.clips(members))
+    except (KeyError, ValueError) as error:  # a column that is not there, a fold that is no number
+        raise DatasetError(
+            f"{dataset}: expected metadata as published, got {type(error).__name__} {error}; recipe and archive disagree, "
+            f"see audioprep/datasets/{recipe.name}.py"
+        ) from None
+    classes = {label for clip in clips for label in clip.labels}
+    if len(classes) < 2:
+        raise DatasetError(
+            f"{dataset}: expected at least two classes, got {len(clips)} clips of {', '.join(sorted(classes)) or 'none'}; "
+            "a classifier needs two"
+        )
+    return clips
 
 
 def _from_folder(recipe: Recipe, rule: RecipeRule) -> tuple[Path, dict[str, Any]]:
@@ -108,45 +137,36 @@ def _entry(path: Path, origin: str, verified: str, sha256: str) -> dict[str, Any
 
 def _digests(members: Members, clips: Iterable[Clip], entry: dict[str, Any]) -> dict[str, str]:
     """Return what identifies the content of every member that a clip needs and that is there."""
-    digests = {}
-    for name in {clip.member for clip in clips if clip.member in members}:
-        if entry["origin"] == "folder":
-            digests[name] = f"sha256:{members.sha256(name)}"
-        else:
-            digests[name] = members.member(name).digest or f"archive:{entry['sha256']}"
-    return digests
+    names = {clip.member for clip in clips if clip.member in members}
+    return {name: members.digest(name) or f"archive:{entry['sha256']}" for name in names}
 
 
 def _row(clip: Clip, digest: str | None, archive: str) -> dict[str, object]:
-    # A clip without a group is its own group, so that grouped splits and the audit need no special case.
+    # Clips without a group are grouped by their file, so that grouped splits and the audit need no special case.
     return {
         **asdict(clip),
         "labels": list(clip.labels),
-        "group": clip.group or clip.id,
+        "group": clip.group or clip.member,
         "digest": digest,
         "archive": archive,
     }
 
 
-def _check_counts(dataset: str, recipe: Recipe, clips: list[Clip], *, complete: bool) -> None:
-    classes = {label for clip in clips for label in clip.labels}
-    if len(classes) < 2:
-        raise DatasetError(
-            f"{dataset}: expected at least two classes, got {len(clips)} clips of {', '.join(sorted(classes)) or 'none'}; "
-            "a classifier needs two"
-        )
+def _count_notes(dataset: str, recipe: Recipe, clips: list[Clip], *, complete: bool) -> Iterator[str]:
+    """Yield what a partial corpus lacks; a complete one must have what is published."""
+    num_classes = len({label for clip in clips for label in clip.labels})
     for what, published, found in (
         ("clips", recipe.num_clips, len(clips)),
-        ("classes", recipe.num_classes, len(classes)),
+        ("classes", recipe.num_classes, num_classes),
     ):
-        if published is None or published == found:
+        if published in (None, found):
             continue
         if complete:
             raise DatasetError(
                 f"{dataset}: expected {published} {what}, got {found}; recipe and archive disagree, "
                 f"see audioprep/datasets/{recipe.name}.py"
             )
-        say(f"{dataset}: {found} of {published} declared {what} are there")
+        yield f"{dataset}: {found} of {published} declared {what} are there"
 
 
 def _say_left_out(members: Members, clips: Iterable[Clip]) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import DatasetError, unknown_name
 from audioprep.io.audio import decode_flac
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import read_table
-from audioprep.steps.features import feature_kernel, windowed
 
 _MAX_LISTED = 10
 

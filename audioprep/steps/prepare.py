@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,18 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from audioprep.config.base import parse_section
 from audioprep.config.data import DataParams, RecipeRule, load_data_params
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
-from audioprep.datasets.recipe import Recipe
+from audioprep.datasets.recipe import Archive
 from audioprep.engine import file_sha256, read_index
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
+from audioprep.io.archives import open_members
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import source_path
 from audioprep.io.tables import read_table
-from audioprep.steps.download import download
+from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
 from audioprep.steps.resample import resample
@@ -50,11 +53,10 @@ def prepare_in_project(name: str, archive: Path | None, root: Path | None) -> No
     layout = Layout.in_project(name)
     rule = _resolve(name, params, layout, archive, root)
     _write_params(name, rule, params)
-    load_data_params(PARAMS)
     # DVC cannot see a user's folder or archive: the download stage looks again whenever either may have changed.
     if rule.root or archive or not (layout.archives / _archive_name(rule)).exists():
-        _dvc("repro", "--force", "--single-item", f"download@{name}")
-    _dvc("repro", *(f"features@{name}-{kind}" for kind in _KINDS), f"split@{name}")
+        _repro(name, "--force", "--single-item", f"download@{name}")
+    _repro(name, *(f"features@{name}-{kind}" for kind in _KINDS), f"split@{name}")
     for line in _summary(layout, rule.split):
         say(line)
 
@@ -74,7 +76,7 @@ def prepare_in_folder(name: str, out: Path, archive: Path | None, root: Path | N
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
     rule = _resolve(name, params, layout, archive, root)
-    params = DataParams.model_validate({**params.model_dump(), "recipes": {name: rule.model_dump()}})
+    params = parse_section(DataParams, "", {**params.model_dump(), "recipes": {name: rule.model_dump()}})
     download(layout, rule)
     resample(layout, source_path(layout, rule.root), params.resample, rule.num_shards)
     loudness(layout, params.loudness_rule(name))
@@ -103,11 +105,18 @@ def _resolve(name: str, params: DataParams, layout: Layout, archive: Path | None
     if root:
         if recipe.archives:
             raise DatasetError(f"{name}: expected --archive or nothing, got --root; give your own corpus another name")
+        if not root.is_dir():
+            raise FetchError(f"{root}: expected a folder, found none; give the folder with the recordings")
         rule = rule.model_copy(update={"root": str(root)})
     if not recipe.archives and not rule.root:
         raise DatasetError(f"{name}: expected the folder with the recordings, got none; give it with --root PATH")
+    if archive and not recipe.archives:
+        raise DatasetError(f"{name}: expected --root PATH for a folder of recordings, got --archive; give the folder")
+    if archive or root:
+        # What cannot be read is refused before anything is written.
+        list_clips(name, recipe, open_members(archive or Path(str(rule.root)), layout.work / "archives"))
     if archive:
-        rule = rule.model_copy(update={"archive": _place(name, recipe, layout, archive)})
+        rule = rule.model_copy(update={"archive": _place(recipe.archives[0], layout, archive)})
     return rule
 
 
@@ -123,13 +132,8 @@ def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
     return RecipeRule(recipe=recipe.name, window_s=recipe.window_s, split=recipe.split)
 
 
-def _place(name: str, recipe: Recipe, layout: Layout, archive: Path) -> str | None:
+def _place(published: Archive, layout: Layout, archive: Path) -> str | None:
     """Put a user's archive where the stages look, and return its name there, or None if it is the published one."""
-    if not recipe.archives:
-        raise DatasetError(f"{name}: expected --root PATH for a folder of recordings, got --archive; give the folder")
-    if not archive.is_file():
-        raise FetchError(f"{archive}: expected an archive, found none; give the path of the downloaded file")
-    published = recipe.archives[0]
     is_published = published.sha256 is not None and file_sha256(archive) == published.sha256
     target = layout.archives / (published.name if is_published else archive.name)
     if not is_published and archive.name == published.name and target.resolve() != archive.resolve():
@@ -176,24 +180,25 @@ def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
         raise ConfigError(f"{PARAMS}: expected to write it, got {error.strerror}; make it writable") from None
 
 
-def _dvc(*arguments: str) -> None:
-    """Run DVC as a user would, with this interpreter as the `python` of the stages."""
+def _repro(name: str, *arguments: str) -> None:
+    """Run `dvc repro` with this interpreter as the `python` of the stages; they say themselves what they do."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "dvc", *arguments]
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet", *arguments]
     result = subprocess.run(command, env={**os.environ, "PATH": path}, check=False)  # noqa: S603 - our own arguments
     if result.returncode:
         raise ShardError(
-            f"dvc {' '.join(arguments)}: expected it to finish, got exit status {result.returncode}; the lines above say "
-            "why, mend that and run the same command again"
+            f"{name}: expected its stages to finish, got exit status {result.returncode} of dvc; mend what the line above "
+            f"says, or see more with: dvc repro {' '.join(arguments)}"
         )
 
 
 def _summary(layout: Layout, split_name: str) -> Iterator[str]:
     audio, logmel = read_index(layout.audio), read_index(layout.features("logmel"))
-    facts = read_table(layout.audio / "facts.parquet", ["duration_s"])
-    hours = sum(facts["duration_s"].to_pylist()) / 3600
+    durations_s = read_table(layout.audio / "facts.parquet", ["duration_s"])["duration_s"].to_pylist()
+    hours = sum(durations_s) / 3600
     rows, shards = sum(shard["rows"] for shard in logmel["shards"]), len(logmel["shards"])
     yield f"{layout.dataset}: {rows} clips of {logmel['window_s']:g} s in {shards} shards, from {hours:.2f} hours of audio"
+    yield f"  lengths   {min(durations_s):.1f} to {max(durations_s):.1f} s, median {statistics.median(durations_s):.1f} s"
     yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in _KINDS)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"

@@ -8,7 +8,6 @@ Writes   audio/shar/         lhotse Shar: recordings and cuts
 
 import csv
 import hashlib
-import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -21,10 +20,8 @@ import pyarrow.compute as pc
 
 from audioprep.config.data import SOFT_STATUSES, ResampleRule
 from audioprep.console import say
-from audioprep.dsp.levels import clipped_fraction, dc_offset, envelope_db, peak_db, rms_db
-from audioprep.dsp.loudness import integrated_lufs, true_peak_db
-from audioprep.dsp.resample import resample as resample_wave
-from audioprep.dsp.resample import to_mono
+from audioprep.dsp.levels import clipped_fraction
+from audioprep.dsp.measure import measure, to_stored
 from audioprep.engine import (
     Shard,
     ShardTask,
@@ -37,8 +34,8 @@ from audioprep.engine import (
     run_shards,
     shard_of,
 )
-from audioprep.errors import AudioError, DatasetError, summarise
-from audioprep.io.archives import open_members
+from audioprep.errors import AudioError, DatasetError, FetchError, summarise
+from audioprep.io.archives import UNREADABLE, Members, open_members
 from audioprep.io.audio import decode, encode_flac
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, tar_name, write_audio_tar, write_cuts
@@ -46,7 +43,6 @@ from audioprep.io.tables import FACTS, STATUS, read_table, rows_to_table, write_
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 1
-ENVELOPE_FRAME_S = 0.02
 # Below this a recording has no sound in 16 bits: its loudest sample rounds to at most 3 steps.
 SILENT_PEAK_DB = -80.0
 # Shorter than one analysis frame's hop: nothing can be learnt from it.
@@ -78,6 +74,7 @@ def resample(layout: Layout, source: Path, rule: ResampleRule, num_shards: int |
         "clips_sha256": file_sha256(layout.raw / "clips.parquet"),
     }
     if is_published(layout.audio, tasks, header):
+        shutil.rmtree(layout.work / "archives", ignore_errors=True)
         return
     work = layout.work / "resample"
     shards = run_shards(tasks, make_audio_shard, work, label=f"resample {layout.dataset}")
@@ -111,8 +108,7 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
         for clip in arguments["clips"]:
             status, reason = "ok", ""
             try:
-                data = members.read(clip["member"]) if clip["digest"] else None
-                wave_T, measured = _prepare(data, clip["start_s"], clip["end_s"], rate_hz)
+                wave_T, measured = _prepare(_file(members, clip), clip["start_s"], clip["end_s"], rate_hz)
             except AudioError as error:
                 status, reason = error.status, error.reason
             else:
@@ -130,67 +126,38 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
     return len(facts)
 
 
-def measure(wave_T: np.ndarray, rate_hz: int) -> dict[str, Any]:
-    """Return what decisions are made of: loudness, levels and the coarse envelope.
-
-    Args:
-        wave_T: Samples [T], float32, full scale = 1.0.
-        rate_hz: Sampling rate.
-    """
-    frame_samples = round(ENVELOPE_FRAME_S * rate_hz)
-    levels = {
-        "loudness_lufs": integrated_lufs(wave_T, rate_hz),
-        "true_peak_db": true_peak_db(wave_T),
-        "peak_db": peak_db(wave_T),
-        "rms_db": rms_db(wave_T),
-        "dc_offset": dc_offset(wave_T),
-        "clipped_fraction": clipped_fraction(wave_T),
-    }
-    # Rounded well above the noise of float arithmetic, so that two kinds of CPU write the same table.
-    rounded = {name: None if value is None else round(float(value), 4) for name, value in levels.items()}
-    return {
-        **rounded,
-        "num_samples": len(wave_T),
-        "duration_s": len(wave_T) / rate_hz,
-        "envelope_frame_s": frame_samples / rate_hz,
-        "envelope_db": envelope_db(wave_T, frame_samples).tolist(),
-    }
-
-
-def to_stored(wave_TC: np.ndarray, rate_in_hz: int, rate_hz: int) -> tuple[np.ndarray, float]:
-    """Bring a decoded recording to what is stored: mono, one rate, within full scale, in 16-bit steps.
-
-    Args:
-        wave_TC: Samples [T, C], float32.
-        rate_in_hz: Its rate.
-        rate_hz: The rate wanted.
-
-    Returns:
-        Samples [T'], float32, multiples of 2^-15, and by how many dB they were turned down: resampling can overshoot
-        and float files can exceed full scale, and neither is clipped here.
-    """
-    wave_T = resample_wave(to_mono(wave_TC), rate_in_hz, rate_hz)
-    peak = float(np.abs(wave_T).max(initial=0.0))
-    limit = 32767 / 32768
-    attenuation_db = 20 * math.log10(peak / limit) if peak > limit else 0.0
-    if attenuation_db:
-        attenuation_db = math.ceil(attenuation_db * 1e4) / 1e4
-        wave_T = wave_T * np.float32(10 ** (-attenuation_db / 20))
-    return (np.round(wave_T * 32768) / 32768).astype(np.float32), attenuation_db
+def _file(members: Members, clip: dict[str, Any]) -> bytes:
+    """Return the bytes of a clip's file, which are those that the download stage saw: the fingerprint says so."""
+    digest = clip["digest"]
+    if digest is None:
+        raise AudioError("missing", "the corpus declares it, the archive does not hold it")
+    if digest == UNREADABLE:
+        raise AudioError("unreadable", "it is there, and cannot be opened")
+    is_hashed = digest.startswith("sha256:")
+    try:
+        data = members.read(clip["member"])
+    except FetchError as error:
+        if is_hashed:  # the download stage could read it
+            raise
+        # Without the archive's path, which is of this machine.
+        raise AudioError("unreadable", str(error).removeprefix(f"{members.where}: ")) from None
+    if is_hashed and digest != f"sha256:{hashlib.sha256(data).hexdigest()}":
+        raise FetchError(
+            f"{clip['member']}: expected the file that the download stage saw, got another; prepare the corpus again"
+        )
+    return data
 
 
 def _prepare(
-    data: bytes | None, start_s: float | None, end_s: float | None, rate_hz: int
+    data: bytes, start_s: float | None, end_s: float | None, rate_hz: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    if data is None:
-        raise AudioError("missing", "the corpus declares it, the archive does not hold it")
     decoded = decode(data, start_s, end_s)
     num_frames, num_channels = decoded.wave_TC.shape
     if num_frames < MIN_DURATION_S * decoded.rate_hz:
         raise AudioError("too_short", f"{num_frames} samples at {decoded.rate_hz} Hz")
     wave_T, attenuation_db = to_stored(decoded.wave_TC, decoded.rate_hz, rate_hz)
     pcm = hashlib.sha256(f"{decoded.rate_hz} {num_channels}\n".encode())
-    pcm.update(np.ascontiguousarray(decoded.wave_TC))
+    pcm.update(np.ascontiguousarray(decoded.wave_TC).data)
     facts = {
         "file_sha256": hashlib.sha256(data).hexdigest(),
         "pcm_sha256": pcm.hexdigest(),
@@ -198,6 +165,8 @@ def _prepare(
         "source_rate_hz": decoded.rate_hz,
         "source_channels": num_channels,
         "source_frames": num_frames,
+        # Of the file as it was: resampling rounds flat tops off.
+        "clipped_fraction": round(max(map(clipped_fraction, decoded.wave_TC.T)), 6),
         "attenuation_db": attenuation_db,
     }
     return wave_T, {**facts, **measure(wave_T, rate_hz)}

@@ -10,6 +10,8 @@ Column `foldk` holds the roles when fold k is tested; a fixed split has `fold1` 
 import hashlib
 import json
 import re
+import warnings
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -76,7 +78,11 @@ def split_roles(clips: list[dict[str, Any]], name: str, seed: int, official: str
     if name not in available:
         raise SplitError(unknown_name("split", name, available))
     if name == "official":
-        return {"fold1": [clip["subset"] or "unused" for clip in clips]}
+        roles = [clip["subset"] or "unused" for clip in clips]
+        if not {"train", "test"} <= set(roles):
+            found = ", ".join(sorted(set(roles)))
+            raise SplitError(f"official: expected clips in train and in test, got only {found}; use grouped-5fold")
+        return {"fold1": roles}
     return _rotate([clip["fold"] for clip in clips])
 
 
@@ -101,7 +107,7 @@ def _rotate(folds: list[int]) -> dict[str, list[str]]:
     roles = {}
     for position, tested in enumerate(present):
         validated = present[(position + 1) % len(present)]
-        role_of = {fold: "train" for fold in present} | {tested: "test", validated: "valid"}
+        role_of = dict.fromkeys(present, "train") | {tested: "test", validated: "valid"}
         roles[f"fold{tested}"] = [role_of[fold] for fold in folds]
     return roles
 
@@ -118,13 +124,21 @@ def _grouped_folds(clips: list[dict[str, Any]], num_folds: int, seed: int) -> li
             "choose another number"
         )
     classes = [";".join(clip["labels"]) for clip in clips]
-    rarest = min(set(classes), key=classes.count)
-    if classes.count(rarest) < num_folds:
-        say(f"warning: class '{rarest}' has {classes.count(rarest)} clips for {num_folds} folds; some folds lack it")
+    sizes = Counter(classes)
+    if max(sizes.values()) < num_folds:
+        raise SplitError(
+            f"grouped-{num_folds}fold: expected a class with at least {num_folds} clips, got at most "
+            f"{max(sizes.values())} clips a class; use fewer folds, or add recordings"
+        )
+    rarest = min(sorted(sizes), key=lambda name: sizes[name])
+    if sizes[rarest] < num_folds:
+        say(f"warning: class '{rarest}' has {sizes[rarest]} clips for {num_folds} folds; some folds lack it")
     folds = np.zeros(len(clips), int)
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
-    for number, (_, tested) in enumerate(splitter.split(clips, classes, groups), start=1):
-        folds[tested] = number
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of the rare class, which is said above
+        for number, (_, tested) in enumerate(splitter.split(clips, classes, groups), start=1):
+            folds[tested] = number
     return folds.tolist()
 
 

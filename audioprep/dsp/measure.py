@@ -1,0 +1,64 @@
+"""From a decoded recording to what is stored of it, and to what is known of it.
+
+Shape letters: T samples, C channels.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from audioprep.dsp.levels import dc_offset, envelope_db, peak_db, rms_db
+from audioprep.dsp.loudness import integrated_lufs, true_peak_db
+from audioprep.dsp.resample import resample, to_mono
+
+# Frames of the coarse envelope, from which the used part is decided.
+ENVELOPE_FRAME_S = 0.02
+
+
+def to_stored(wave_TC: np.ndarray, rate_in_hz: int, rate_hz: int) -> tuple[np.ndarray, float]:
+    """Bring a decoded recording to what is stored: mono, one rate, within full scale, in 16-bit steps.
+
+    Args:
+        wave_TC: Samples [T, C], float32.
+        rate_in_hz: Its rate.
+        rate_hz: The rate wanted.
+
+    Returns:
+        Samples [T'], float32, multiples of 2^-15, and by how many dB they were turned down: resampling can overshoot
+        and float files can exceed full scale, and neither is clipped here.
+    """
+    wave_T = resample(to_mono(wave_TC), rate_in_hz, rate_hz)
+    peak = float(np.abs(wave_T).max(initial=0.0))
+    limit = 32767 / 32768
+    attenuation_db = 20 * math.log10(peak / limit) if peak > limit else 0.0
+    if attenuation_db:
+        attenuation_db = math.ceil(attenuation_db * 1e4) / 1e4
+        wave_T = wave_T * np.float32(10 ** (-attenuation_db / 20))
+    return (np.round(wave_T * 32768) / 32768).astype(np.float32), attenuation_db
+
+
+def measure(wave_T: np.ndarray, rate_hz: int) -> dict[str, Any]:
+    """Return what decisions are made of: loudness, levels and the coarse envelope.
+
+    Args:
+        wave_T: Samples [T], float32, full scale = 1.0.
+        rate_hz: Sampling rate.
+    """
+    frame_samples = round(ENVELOPE_FRAME_S * rate_hz)
+    levels = {
+        "loudness_lufs": integrated_lufs(wave_T, rate_hz),
+        "true_peak_db": true_peak_db(wave_T),
+        "peak_db": peak_db(wave_T),
+        "rms_db": rms_db(wave_T),
+        "dc_offset": dc_offset(wave_T),
+    }
+    # Rounded well above the noise of float arithmetic, so that two kinds of CPU write the same table.
+    rounded = {name: None if value is None else round(float(value), 4) for name, value in levels.items()}
+    return {
+        **rounded,
+        "num_samples": len(wave_T),
+        "duration_s": len(wave_T) / rate_hz,
+        "envelope_frame_s": frame_samples / rate_hz,
+        "envelope_db": envelope_db(wave_T, frame_samples).tolist(),
+    }

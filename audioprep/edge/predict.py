@@ -1,0 +1,111 @@
+"""Classification of audio files with an exported bundle, by the same functions as the pipeline.
+
+Shape letters: T samples, N frames, M bins, L classes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from audioprep.dsp.arrays import Wave
+from audioprep.dsp.decide import decide_gain, decide_part
+from audioprep.dsp.features import feature_kernel, windowed
+from audioprep.dsp.measure import measure, to_stored
+from audioprep.errors import AudioError
+from audioprep.io.audio import decode
+from audioprep.io.bundle import read_bundle
+
+Float32 = npt.NDArray[np.float32]
+
+_GAIN_FACTS = ("loudness_lufs", "rms_db", "peak_db", "true_peak_db")
+
+
+class Predictor:
+    """An exported classifier, ready to hear files.
+
+    What is longer than the bundle's window is judged by the first window of its used part, as in the pipeline.
+    """
+
+    def __init__(self, folder: Path, precision: str = "int8", num_threads: int = 1) -> None:
+        """Load a bundle.
+
+        Args:
+            folder: The bundle.
+            precision: `int8` or `fp32`.
+            num_threads: Threads of the network.
+
+        Raises:
+            ModelError: The bundle is missing, damaged, or of another format.
+        """
+        bundle = read_bundle(folder)
+        self.labels = bundle.labels
+        self._audio, self._features = bundle.about["audio"], bundle.about["features"]
+        self._rate_hz = int(self._audio["rate_hz"])
+        self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
+        self._session = _session(bundle.network(precision), num_threads)
+
+    def predict(self, path: Path) -> list[tuple[str, float]]:
+        """Return every class with its probability, the likeliest first.
+
+        Args:
+            path: An audio file.
+
+        Raises:
+            AudioError: The file cannot be read or does not hold usable audio.
+        """
+        try:
+            decoded = decode(path.read_bytes())
+        except OSError as error:
+            raise AudioError("missing", f"{path}: {error.strerror}") from None
+        except AudioError as error:
+            raise AudioError(error.status, f"{path}: {error.reason}") from None
+        return self.predict_wave(decoded.wave_TC, decoded.rate_hz)
+
+    def predict_wave(self, wave_TC: Wave, rate_hz: int) -> list[tuple[str, float]]:
+        """Return every class with its probability, the likeliest first.
+
+        Args:
+            wave_TC: Samples [T, C], float, full scale = 1.0.
+            rate_hz: Sampling rate.
+        """
+        probability_L = self.probabilities(self.features(wave_TC, rate_hz))
+        order_L = np.argsort(-probability_L, kind="stable")
+        return [(self.labels[index], float(probability_L[index])) for index in order_L]
+
+    def features(self, wave_TC: Wave, rate_hz: int) -> Float32:
+        """Return the feature matrix [N, M] of a recording: what the features stage would have stored for it."""
+        wave_T, attenuation_db = to_stored(wave_TC, rate_hz, self._rate_hz)
+        facts = measure(wave_T, self._rate_hz)
+        levels = {name: facts[name] for name in _GAIN_FACTS}
+        gain_db, _ = decide_gain(**levels, attenuation_db=attenuation_db, **self._audio["loudness"])
+        trim = self._audio["trim"]
+        window_samples = round(self._audio["window_s"] * self._rate_hz)
+        start, stop = decide_part(
+            np.asarray(facts["envelope_db"], np.int8),
+            facts["envelope_frame_s"],
+            facts["num_samples"],
+            self._rate_hz,
+            mode=trim["mode"],
+            threshold_db=trim["threshold_db"],
+            margin_s=trim["margin_s"],
+            window_samples=window_samples,
+        )
+        cut = {"start": start, "stop": stop, "gain_db": gain_db, "pad": trim["pad"]}
+        values_NM = self._kernel(windowed(wave_T, cut, window_samples))
+        return np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
+
+    def probabilities(self, values_NM: Float32) -> Float32:
+        """Return the probability of each class [L] for one feature matrix [N, M]."""
+        (probability_BL,) = self._session.run(None, {"features": values_NM[None]})
+        return np.asarray(probability_BL[0], np.float32)
+
+
+def _session(network: bytes, num_threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    # Small devices: no arena that keeps the memory of the largest moment, no core kept busy by waiting.
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])

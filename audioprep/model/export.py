@@ -1,0 +1,186 @@
+"""Stage export: one fold's classifier as an edge bundle, if int8 is as good as float32.
+
+Reads    models/<ds>/checkpoints/, reports/<ds>/metrics.json, data/<ds>/<kind>/, data/<ds>/splits/
+Writes   models/<ds>/bundle/ model.fp32.onnx, model.int8.onnx, bundle.json
+"""
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from audioprep.config.training import ExportRule
+from audioprep.console import say
+from audioprep.engine import file_sha256, fresh_folder
+from audioprep.errors import ModelError
+from audioprep.io.bundle import BUNDLE_NAME, FORMAT
+from audioprep.model.checkpoints import Checkpoint, load_checkpoint
+from audioprep.model.corpus import Corpus, load_corpus
+from audioprep.model.evaluate import check_fits, read_training
+from audioprep.model.loop import predict
+from audioprep.model.quantise import PLANS, run_onnx, to_int8, to_onnx
+
+_FILES = {"fp32": "model.fp32.onnx", "int8": "model.int8.onnx"}
+# Largest difference of a probability between torch and the exported float32 network.
+_MAX_DIFFERENCE = 1e-4
+_METRICS = ("accuracy", "accuracy_std", "macro_f1", "num_clips", "folds")
+
+
+def export(
+    data: Path, checkpoints: Path, metrics: Path, out: Path, rule: ExportRule, audio: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the edge bundle of one corpus; nothing is written when int8 fails the gate.
+
+    Args:
+        data: The corpus's folder, `data/<ds>`.
+        checkpoints: What the train stage wrote.
+        metrics: What the evaluate stage wrote, `metrics.json`.
+        out: The bundle's folder.
+        rule: Which fold, and how much int8 may cost.
+        audio: What the device does before the features: `rate_hz`, `window_s`, `loudness`, `trim`.
+
+    Returns:
+        What `bundle.json` holds.
+
+    Raises:
+        ModelError: The fold was not trained, the export is not exact, or int8 loses too much.
+        ShardError: Features or split are missing or damaged.
+    """
+    torch.set_num_threads(1)
+    folds = read_training(checkpoints)["folds"]
+    fold = folds[0] if rule.fold is None else rule.fold
+    if fold not in folds:
+        raise ModelError(f"export.fold: expected a trained fold of {folds}, got {fold}; mend it or train.folds")
+    checkpoint = load_checkpoint(checkpoints / f"fold{fold}.pt")
+    corpus = load_corpus(data, checkpoint.rule.features, checkpoint.meta["split"])
+    check_fits(corpus, checkpoint)
+    scores = _read_metrics(metrics)
+    temporary = fresh_folder(out.with_name(f".{out.name}.tmp"))
+    try:
+        gate = _write_networks(temporary, checkpoint, corpus, rule)
+        about = _about(temporary, checkpoint, corpus, scores, gate, audio)
+        (temporary / BUNDLE_NAME).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(out, ignore_errors=True)
+        temporary.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sizes = about["networks"]
+    say(
+        f"{data.name}: int8 network of {sizes['int8']['bytes'] / 1e3:.0f} kB (float32 "
+        f"{sizes['fp32']['bytes'] / 1e3:.0f} kB), agrees on {gate['agreement']:.1%} of {gate['num_clips']} unseen clips; bundle in {out}"
+    )
+    return about
+
+
+def judge(
+    fp32_KL: npt.NDArray[np.float32], int8_KL: npt.NDArray[np.float32], targets_K: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return accuracy of both networks, and the share of clips on which they agree.
+
+    Args:
+        fp32_KL: Probabilities of the float32 network [K, L].
+        int8_KL: Probabilities of the int8 network [K, L].
+        targets_K: True classes [K].
+    """
+    fp32_K, int8_K = fp32_KL.argmax(axis=1), int8_KL.argmax(axis=1)
+    return {
+        "num_clips": len(targets_K),
+        "accuracy_fp32": float((fp32_K == targets_K).mean()),
+        "accuracy_int8": float((int8_K == targets_K).mean()),
+        "agreement": float((fp32_K == int8_K).mean()),
+        "mean_difference": float(np.abs(fp32_KL - int8_KL).mean()),
+    }
+
+
+def passes(gate: dict[str, Any], rule: ExportRule) -> bool:
+    """Return whether int8 is good enough; the slack is for rounding in the subtraction."""
+    drop = gate["accuracy_fp32"] - gate["accuracy_int8"]
+    return bool(drop <= rule.max_accuracy_drop + 1e-9 and gate["agreement"] >= rule.min_agreement - 1e-9)
+
+
+def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: ExportRule) -> dict[str, Any]:
+    """Write both networks and return the gate's verdict; int8 that fails is made again, more carefully.
+
+    The gate's clips are all that the weights were not fitted on: the tested fold, and the validation fold if it was
+    held out. In a small fold alone, one clip would be more than one point.
+    """
+    fold = int(checkpoint.meta["fold"])
+    fp32, int8 = folder / _FILES["fp32"], folder / _FILES["int8"]
+    unseen_K = corpus.rows(fold, {"test", "valid"} - set(checkpoint.meta["fit_on"]))
+    values_KNM, targets_K = corpus.values_KNM[unseen_K], corpus.targets_K[unseen_K]
+    to_onnx(checkpoint.classifier, checkpoint.shapes, fp32)
+    fp32_KL = run_onnx(fp32, values_KNM)
+    difference = float(np.abs(fp32_KL - predict(checkpoint.classifier, values_KNM)).max())
+    if not difference <= _MAX_DIFFERENCE:
+        raise ModelError(
+            f"export: expected torch and onnxruntime to agree within {_MAX_DIFFERENCE:g}, got {difference:.2g}; "
+            "check the versions of torch and onnxruntime"
+        )
+    calibration_KNM = corpus.values_KNM[_calibration_rows(corpus, checkpoint, rule.calibration_clips)]
+    gate: dict[str, Any] = {}
+    for plan in PLANS:
+        to_int8(fp32, int8, calibration_KNM, plan)
+        gate = {**judge(fp32_KL, run_onnx(int8, values_KNM), targets_K), "int8": plan.name}
+        if passes(gate, rule):
+            return {**gate, "max_accuracy_drop": rule.max_accuracy_drop, "min_agreement": rule.min_agreement}
+    raise ModelError(
+        f"export: expected int8 to lose at most {rule.max_accuracy_drop:.1%} and to agree on {rule.min_agreement:.1%} "
+        f"of {gate['num_clips']} clips, got {gate['accuracy_fp32']:.1%} to {gate['accuracy_int8']:.1%} and "
+        f"{gate['agreement']:.1%}; train longer, or raise export.max_accuracy_drop or lower export.min_agreement"
+    )
+
+
+def _calibration_rows(corpus: Corpus, checkpoint: Checkpoint, num_clips: int) -> npt.NDArray[np.int64]:
+    """Return clips that the weights were fitted on, the classes in turn."""
+    rows_K = corpus.rows(int(checkpoint.meta["fold"]), checkpoint.meta["fit_on"])
+    turn_K = np.zeros(len(rows_K), np.int64)
+    for target in np.unique(corpus.targets_K[rows_K]):
+        is_class_K = corpus.targets_K[rows_K] == target
+        turn_K[is_class_K] = np.arange(is_class_K.sum())
+    return rows_K[np.argsort(turn_K, kind="stable")][:num_clips]
+
+
+def _about(
+    folder: Path,
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    metrics: dict[str, Any],
+    gate: dict[str, Any],
+    audio: dict[str, Any],
+) -> dict[str, Any]:
+    meta, front = checkpoint.meta, checkpoint.classifier.front
+    networks = {
+        name: {"file": file, "bytes": (folder / file).stat().st_size, "sha256": file_sha256(folder / file)}
+        for name, file in _FILES.items()
+    }
+    return {
+        "format": FORMAT,
+        "dataset": meta["dataset"],
+        "labels": meta["labels"],
+        "audio": audio,
+        "features": {**corpus.meta, "num_frames": checkpoint.shapes.num_frames, "num_bins": checkpoint.shapes.num_bins},
+        "normalisation": {"in_network": True, "mean": front.mean_M.tolist(), "std": front.std_M.tolist()},
+        "networks": networks,
+        "metrics": {"cross_validated": metrics, "gate": gate},
+        "provenance": {
+            "arch": checkpoint.rule.arch,
+            "split": meta["split"],
+            "split_sha256": corpus.split_meta["sha256"],
+            "fold": meta["fold"],
+            "fit_on": meta["fit_on"],
+            "versions": {name: version(name) for name in ("torch", "onnx", "onnxruntime")},
+        },
+    }
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(f"{path}: expected the metrics of an evaluation, found none; run the evaluate stage") from None
+    return {name: metrics[name] for name in _METRICS}

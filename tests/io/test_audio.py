@@ -1,0 +1,167 @@
+"""Decoding: every format that libsndfile reads, and an honest word for every file that cannot be used."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioprep.errors import AudioError
+from audioprep.io.audio import decode, decode_flac, encode_flac
+
+RATE_HZ = 16000
+RNG = np.random.default_rng(0)
+WAVE_T = RNG.uniform(-0.5, 0.5, RATE_HZ).astype(np.float32)
+WAVE_TC = np.stack([WAVE_T, -0.5 * WAVE_T], axis=1)
+
+
+def encoded(wave=WAVE_T, rate_hz=RATE_HZ, **format_):
+    """Return a wave as the bytes of a file."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, wave, rate_hz, **format_)
+    return buffer.getvalue()
+
+
+LOSSLESS = [
+    ({"format": "WAV", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "WAV", "subtype": "PCM_24"}, 2**-23),
+    ({"format": "WAV", "subtype": "PCM_32"}, 2**-23),
+    ({"format": "WAV", "subtype": "PCM_U8"}, 2**-7),
+    ({"format": "WAV", "subtype": "FLOAT"}, 0),
+    ({"format": "WAV", "subtype": "DOUBLE"}, 0),
+    ({"format": "WAV", "subtype": "PCM_16", "endian": "BIG"}, 2**-15),  # RIFX
+    ({"format": "WAVEX", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "RF64", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "W64", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "AIFF", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "AU", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "FLAC", "subtype": "PCM_16"}, 2**-15),
+    ({"format": "FLAC", "subtype": "PCM_24"}, 2**-23),
+]
+LOSSY = [
+    {"format": "OGG", "subtype": "VORBIS"},
+    {"format": "OGG", "subtype": "OPUS"},
+    {"format": "MP3", "subtype": "MPEG_LAYER_III"},
+]
+
+
+def _name(value):
+    return "-".join(map(str, value.values())) if isinstance(value, dict) else ""
+
+
+@pytest.mark.parametrize(("format_", "step"), LOSSLESS, ids=_name)
+@pytest.mark.parametrize("wave", [WAVE_T, WAVE_TC], ids=["mono", "stereo"])
+def test_lossless_formats_decode_exactly(format_, step, wave):
+    decoded = decode(encoded(wave, **format_))
+    assert decoded.rate_hz == RATE_HZ
+    assert decoded.container == f"{format_['format']}/{format_['subtype']}"
+    assert decoded.wave_TC.dtype == np.float32
+    assert decoded.wave_TC.shape == (RATE_HZ, wave.ndim)
+    np.testing.assert_allclose(decoded.wave_TC, wave.reshape(RATE_HZ, -1), atol=step)
+
+
+@pytest.mark.parametrize("format_", LOSSY, ids=_name)
+def test_lossy_formats_decode_to_their_length(format_):
+    tone_T = np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ).astype(np.float32) / 2
+    decoded = decode(encoded(tone_T, **format_))
+    assert decoded.wave_TC.shape == (RATE_HZ, 1)
+    assert np.sqrt(np.mean(decoded.wave_TC**2)) == pytest.approx(np.sqrt(np.mean(tone_T**2)), rel=0.05)
+
+
+@pytest.mark.parametrize("format_", [LOSSLESS[0][0], LOSSLESS[-2][0], LOSSY[0]], ids=_name)
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "start", "stop"),
+    [(None, None, 0, 16000), (0.25, None, 4000, 16000), (None, 0.5, 0, 8000), (0.25, 0.5, 4000, 8000), (0.5, 9.0, 8000, 16000)],
+)
+def test_a_part_is_that_slice_of_the_whole(format_, start_s, end_s, start, stop):
+    data = encoded(**format_)
+    np.testing.assert_array_equal(decode(data, start_s, end_s).wave_TC, decode(data).wave_TC[start:stop])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(-32768, 32767), min_size=16, max_size=5000))
+def test_flac_keeps_every_16_bit_step(steps):
+    wave_T = np.asarray(steps, np.float32) / 32768
+    np.testing.assert_array_equal(decode_flac(encode_flac(wave_T, RATE_HZ)), wave_T)
+
+
+def test_flac_of_the_same_samples_is_the_same_bytes():
+    assert encode_flac(WAVE_T, RATE_HZ) == encode_flac(WAVE_T.copy(), RATE_HZ)
+
+
+def _cut(data, share=2 / 3):
+    return data[: int(len(data) * share)]
+
+
+WITH_NAN = WAVE_T.copy()
+WITH_NAN[[3, 5]] = np.nan, np.inf
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "reason"),
+    [
+        (b"", "empty", r"the file has 0 bytes"),
+        (bytes(1000), "decode_error", r"all 1000 bytes are zero"),
+        (b"this is text\n" * 50, "decode_error", r"Format not recognised\."),
+        (encoded(WAVE_T[:0], format="WAV"), "empty", r"no samples"),
+        (encoded(WAVE_T[:0], format="FLAC"), "empty", r"no samples"),
+        (_cut(encoded(format="WAV")), "truncated", r"the header declares 10682 bytes of samples more than there are"),
+        (_cut(encoded(format="WAV", endian="BIG")), "truncated", r"the header declares \d+ bytes of samples more .*"),
+        (_cut(encoded(format="RF64")), "truncated", r"the header declares \d+ bytes of samples more than there are"),
+        (_cut(encoded(format="AIFF")), "truncated", r"the header declares \d+ bytes of samples more than there are"),
+        (_cut(encoded(format="FLAC")), "decode_error", r"flac decoder lost sync\."),
+        (_cut(encoded(format="OGG")), "truncated", r"the stream has no end"),
+        (_cut(encoded(format="MP3")), "truncated", r"the header declares 16000 frames, \d+ can be read"),
+        (encoded(format="WAV")[:20], "decode_error", r".+"),
+        (encoded(WITH_NAN, format="WAV", subtype="FLOAT"), "non_finite", r"2 samples are NaN or infinite"),
+        (
+            encoded(np.full(800, 3e38), format="WAV", subtype="FLOAT"),
+            "out_of_range",
+            r"the loudest sample is 3\.0e\+38 times full scale",
+        ),
+        (encoded(rate_hz=2_000_000, format="WAV"), "decode_error", r"expected a rate of 1 to 1000000 Hz, got 2000000"),
+    ],
+)
+def test_unusable_files_have_an_honest_status(data, status, reason):
+    with pytest.raises(AudioError, match=rf"^{status}: {reason}$"):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "message"),
+    [
+        (2.0, None, r"^out_of_range: the part starts at 2\.0 s, the file ends at 1 s$"),
+        (1.0, 2.0, r"^out_of_range: the part starts at 1\.0 s, the file ends at 1 s$"),
+        (0.5, 0.5, r"^empty: no samples$"),
+    ],
+)
+def test_a_part_outside_the_file_is_said(start_s, end_s, message):
+    with pytest.raises(AudioError, match=message):
+        decode(encoded(format="WAV"), start_s, end_s)
+
+
+def test_a_stream_of_unknown_length_is_read_to_its_end():
+    data = bytearray(encoded(format="WAV"))
+    data[40:44] = b"\xff" * 4  # what a recorder writes that cannot go back: the data chunk's size is not known
+    assert len(decode(bytes(data)).wave_TC) == RATE_HZ
+
+
+def test_bytes_after_the_samples_do_no_harm():
+    assert len(decode(encoded(format="WAV") + b"LIST\x04\0\0\0abcd").wave_TC) == RATE_HZ
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["WAV", "FLAC", "OGG", "AIFF", "MP3"]), st.data())
+def test_damaged_files_are_decoded_or_refused_and_never_crash(format_, data):
+    good = bytearray(encoded(WAVE_T[:2000], format=format_))
+    for _ in range(data.draw(st.integers(1, 8))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decoded = decode(bytes(good[: data.draw(st.integers(0, len(good)))]))
+    except AudioError as error:
+        assert error.status in {"empty", "decode_error", "truncated", "non_finite", "out_of_range"}
+        assert "0x" not in error.reason, "no address of this process gets into the status table"
+    else:
+        assert np.isfinite(decoded.wave_TC).all()

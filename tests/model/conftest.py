@@ -1,0 +1,48 @@
+"""The toy corpus, made and trained once for all tests of the training side."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from model.corpora import write_toy_corpus
+
+from audioprep.config.training import EvaluateRule, ModelRule, TrainRule
+from audioprep.model.evaluate import evaluate
+from audioprep.model.folds import train_folds
+
+SMALL_MODEL = ModelRule(width=4, frame_pool=2, dropout=0.0)
+QUICK = TrainRule(epochs=12, batch_size=8, lr=1e-2, precision="float32", device="cpu")
+SPLIT = "official-5fold"
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with `data/toy`; nothing may change it."""
+    root = tmp_path_factory.mktemp("toy")
+    write_toy_corpus(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def toy(toy_root: Path) -> Path:
+    """Folder of the toy corpus."""
+    return toy_root / "data/toy"
+
+
+@pytest.fixture(scope="session")
+def checkpoints(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of folds 1 and 2 of the toy corpus, trained by worker processes."""
+    folder = tmp_path_factory.mktemp("models")
+    train = QUICK.model_copy(update={"folds": (1, 2)})
+    train_folds(toy, SPLIT, SMALL_MODEL, train, folder / "work", folder / "checkpoints")
+    return folder / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def report(toy: Path, checkpoints: Path) -> Path:
+    """Results of evaluating those checkpoints."""
+    folder = checkpoints.parent / "report"
+    evaluate(toy, checkpoints, folder, EvaluateRule())
+    return folder

@@ -1,0 +1,111 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from audioprep.config.training import ModelRule
+from audioprep.errors import ModelError
+from audioprep.model.checkpoints import Shapes, build, load_checkpoint, save_checkpoint, standardise, start_from
+from audioprep.model.panns import Panns
+
+CNN6 = ModelRule(arch="cnn6")
+
+
+def published(path: Path, *, num_classes: int = 527, **changes: Any) -> dict[str, torch.Tensor]:
+    """A file as audioset_tagging_cnn writes it: with a front end, and numpy arrays in the sampler's state."""
+    torch.manual_seed(3)
+    weights = Panns("cnn6", num_classes, 64).state_dict()
+    weights["bn0.running_mean"].normal_()
+    front_end = {
+        "spectrogram_extractor.stft.conv_real.weight": torch.zeros(513, 1, 1024),
+        "spectrogram_extractor.stft.conv_imag.weight": torch.zeros(513, 1, 1024),
+        "logmel_extractor.melW": torch.zeros(513, 64),
+    }
+    sampler = {"indexes": np.arange(5), "pointer": 3, "weights": np.ones(2, np.float32)}
+    torch.save({"iteration": 600_000, "model": {**front_end, **weights, **changes}, "sampler": sampler}, path)
+    return weights
+
+
+def test_a_saved_classifier_comes_back(tmp_path: Path) -> None:
+    shapes, rule = Shapes(20, 8, 3), ModelRule(width=4)
+    classifier = build(rule, shapes).eval()
+    standardise(classifier, np.full(8, -40.0, np.float32), np.full(8, 7.0, np.float32))
+    save_checkpoint(tmp_path / "fold1.pt", classifier, rule, shapes, {"labels": ["a", "b", "c"]})
+    loaded = load_checkpoint(tmp_path / "fold1.pt")
+    x_BNM = torch.randn(2, 20, 8)
+    assert torch.equal(loaded.classifier(x_BNM), classifier(x_BNM))
+    assert (loaded.rule, loaded.shapes, loaded.meta) == (rule, shapes, {"labels": ["a", "b", "c"]})
+    assert [path.name for path in tmp_path.iterdir()] == ["fold1.pt"]
+
+
+def test_published_weights_load_and_a_head_for_other_classes_is_new(tmp_path: Path) -> None:
+    weights = published(tmp_path / "Cnn6_mAP=0.343.pth")
+    classifier = build(CNN6, Shapes(64, 64, 10))
+    standardise(classifier, np.full(64, -40.0, np.float32), np.full(64, 7.0, np.float32))
+    head = classifier.trunk.fc_audioset.weight.clone()
+    start_from(classifier, tmp_path / "Cnn6_mAP=0.343.pth")
+    assert torch.equal(classifier.trunk.bn0.running_mean, weights["bn0.running_mean"])
+    assert torch.equal(classifier.trunk.fc1.weight, weights["fc1.weight"])
+    assert torch.equal(classifier.trunk.fc_audioset.weight, head)
+    # The published bn0 standardises dB by itself.
+    assert classifier.front.mean_M.eq(0).all()
+    assert classifier.front.std_M.eq(1).all()
+
+
+def test_a_published_head_of_the_same_classes_is_kept(tmp_path: Path) -> None:
+    weights = published(tmp_path / "a.pth", num_classes=10)
+    classifier = build(CNN6, Shapes(64, 64, 10))
+    start_from(classifier, tmp_path / "a.pth")
+    assert torch.equal(classifier.trunk.fc_audioset.weight, weights["fc_audioset.weight"])
+
+
+def test_own_checkpoints_bring_their_front(tmp_path: Path) -> None:
+    rule = ModelRule(width=4)
+    first = build(rule, Shapes(20, 8, 3))
+    standardise(first, np.full(8, -40.0, np.float32), np.full(8, 7.0, np.float32))
+    save_checkpoint(tmp_path / "own.pt", first, rule, Shapes(20, 8, 3), {})
+    second = build(rule, Shapes(20, 8, 5))
+    start_from(second, tmp_path / "own.pt")
+    assert torch.equal(second.front.mean_M, first.front.mean_M)
+    assert torch.equal(second.trunk.stem.weight, first.trunk.stem.weight)
+    assert second.trunk.head.weight.shape == (5, 32)
+
+
+@pytest.mark.parametrize(
+    ("arch", "num_bins", "match"),
+    [
+        ("cnn10", 64, r"expected the layout of model.arch, got one without conv_block1.bn2.bias, conv_block1.conv1.weight of"),
+        ("cnn6", 40, r"bn0.bias of shape \[64\] for \[40\] \(4 differences\)"),
+        ("resnet8", 64, r"got one without blocks.0.bn1.bias, with bn0.bias"),
+    ],
+)
+def test_another_layout_is_refused(tmp_path: Path, arch: str, num_bins: int, match: str) -> None:
+    published(tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=match):
+        start_from(build(ModelRule(arch=arch), Shapes(64, num_bins, 10)), tmp_path / "a.pth")
+
+
+def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    classifier = build(CNN6, Shapes(64, 64, 10))
+    with pytest.raises(ModelError, match=r"no.pth: expected a checkpoint, got FileNotFoundError"):
+        start_from(classifier, tmp_path / "no.pth")
+    (tmp_path / "text.pth").write_text("not a checkpoint")
+    with pytest.raises(ModelError, match=r"text.pth: expected a checkpoint, got UnpicklingError"):
+        start_from(classifier, tmp_path / "text.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ModelError, match=r"list.pth: expected a checkpoint of named tensors, got list"):
+        start_from(classifier, tmp_path / "list.pth")
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"model": Path("/")}, tmp_path / "evil.pth")
+    with pytest.raises(ModelError, match=r"evil.pth: expected a checkpoint, got UnpicklingError"):
+        start_from(build(CNN6, Shapes(64, 64, 10)), tmp_path / "evil.pth")
+
+
+def test_a_published_checkpoint_is_no_checkpoint_of_ours(tmp_path: Path) -> None:
+    published(tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=r"a.pth: expected a checkpoint of this project, got KeyError: 'about'; train"):
+        load_checkpoint(tmp_path / "a.pth")
