@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprep import engine
-from audioprep.engine import ShardTask, auto_num_shards, fingerprint, is_published, publish, read_index, run_shards, shard_of
+from audioprep.engine import (
+    ShardTask,
+    auto_num_shards,
+    fingerprint,
+    is_published,
+    publish,
+    read_index,
+    run_shards,
+    shard_of,
+)
 from audioprep.errors import ShardError
 
 HEADER = {"stage": "test", "rule": {"rate_hz": 16000}}
@@ -39,7 +48,10 @@ def test_auto_num_shards_keeps_shards_between_128_and_256_clips(num_clips):
 
 def test_fingerprint_sees_every_value_and_no_dictionary_order():
     assert fingerprint("a", {"x": 1, "y": 2}) == fingerprint("a", {"y": 2, "x": 1})
-    assert len({fingerprint("a", 1), fingerprint("a", 2), fingerprint("a", "1"), fingerprint("a1"), fingerprint(["a", 1])}) == 5
+    assert (
+        len({fingerprint("a", 1), fingerprint("a", 2), fingerprint("a", "1"), fingerprint("a1"), fingerprint(["a", 1])})
+        == 5
+    )
 
 
 @pytest.mark.parametrize(("value", "num"), [("1", 1), ("3", 3), ("", None)])

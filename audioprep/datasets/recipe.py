@@ -119,7 +119,7 @@ def with_unique_ids(clips: Iterable[Clip]) -> list[Clip]:
 
     The number follows the order of member and start, so that the same corpus gives the same ids.
     """
-    ordered = sorted(clips, key=lambda clip: (clip.id, clip.member, clip.start_s or 0.0, clip.end_s or 0.0))
+    ordered = sorted(clips, key=lambda clip: (clip.id, clip.member, clip.start_s or 0.0, clip.end_s or 0.0, repr(clip)))
     counts = Counter(clip.id for clip in ordered)
     seen: Counter[str] = Counter()
     unique = []

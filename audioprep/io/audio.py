@@ -56,7 +56,7 @@ def decode(data: bytes, start_s: float | None = None, end_s: float | None = None
     if not any(data):
         raise AudioError("decode_error", f"all {len(data)} bytes are zero")
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(_Bytes(data)) as file:
             wave_TC, rate_hz = _read_part(file, start_s, end_s), file.samplerate
             container, is_cut = f"{file.format}/{file.subtype}", "without an End-Of-Stream" in file.extra_info
     except (soundfile.SoundFileError, RuntimeError, MemoryError, OSError) as error:
@@ -92,6 +92,15 @@ def decode_flac(data: bytes) -> np.ndarray:
     """Return the samples [T], float32, of a clip written by `encode_flac`."""
     wave_T, _ = soundfile.read(io.BytesIO(data), dtype="float32")
     return np.asarray(wave_T)
+
+
+class _Bytes(io.BytesIO):
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Stay where we are when a damaged file points before its own start; libsndfile notices by the position."""
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
 
 
 def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | None) -> np.ndarray:

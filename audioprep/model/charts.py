@@ -40,7 +40,8 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
     if not points:
         return ""
     x_ticks = _ticks(0.0, max(x for x, _ in points))
-    y_ticks = _ticks(0.0, 1.0 if is_share else max(y for _, y in points))
+    # All zeros make an axis too.
+    y_ticks = _ticks(0.0, 1.0 if is_share else max(y for _, y in points) or 1.0)
     x_scale = (_WIDTH - _LEFT - _RIGHT) / max(x_ticks[-1], *(x for x, _ in points))
     y_scale = (_HEIGHT - _TOP - _BOTTOM) / max(y_ticks[-1], *(y for _, y in points))
 

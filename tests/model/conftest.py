@@ -4,15 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from model.corpora import write_toy_corpus
+from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_toy_corpus
 
-from audioprep.config.training import EvaluateRule, ModelRule, TrainRule
+from audioprep.config.training import EvaluateRule
 from audioprep.model.evaluate import evaluate
 from audioprep.model.folds import train_folds
-
-SMALL_MODEL = ModelRule(width=4, frame_pool=2, dropout=0.0)
-QUICK = TrainRule(epochs=12, batch_size=8, lr=1e-2, precision="float32", device="cpu")
-SPLIT = "official-5fold"
 
 torch.set_num_threads(1)
 

@@ -10,6 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audioprep.config.training import ModelRule, TrainRule
+
+SPLIT = "official-5fold"
+SMALL_MODEL = ModelRule(width=4, frame_pool=2, dropout=0.0)
+QUICK = TrainRule(epochs=12, batch_size=8, lr=1e-2, precision="float32", device="cpu")
 NUM_FRAMES, NUM_BINS, NUM_CLASSES, NUM_FOLDS = 41, 16, 3, 5
 LABELS = ("bell", "drum", "siren")
 
@@ -79,4 +84,4 @@ def write_toy_corpus(root: Path, *, num_clips: int = 60, noise: float = 3.0) -> 
         first = 5 * LABELS.index(label)
         values_KNM[row, :, first : first + 5] += 25.0
     write_features(root / "data/toy/logmel", ids, values_KNM)
-    write_split(root / "data/toy/splits/official-5fold.parquet", ids, labels, folds, num_folds=NUM_FOLDS)
+    write_split(root / f"data/toy/splits/{SPLIT}.parquet", ids, labels, folds, num_folds=NUM_FOLDS)

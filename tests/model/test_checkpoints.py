@@ -76,7 +76,11 @@ def test_own_checkpoints_bring_their_front(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arch", "num_bins", "match"),
     [
-        ("cnn10", 64, r"expected the layout of model.arch, got one without conv_block1.bn2.bias, conv_block1.conv1.weight of"),
+        (
+            "cnn10",
+            64,
+            r"expected the layout of model.arch, got one without conv_block1.bn2.bias, conv_block1.conv1.weight of",
+        ),
         ("cnn6", 40, r"bn0.bias of shape \[64\] for \[40\] \(4 differences\)"),
         ("resnet8", 64, r"got one without blocks.0.bn1.bias, with bn0.bias"),
     ],

@@ -50,5 +50,7 @@ def test_resnet8_takes_very_small_inputs() -> None:
 
 
 def test_inputs_too_small_to_pool_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"model.arch cnn14: expected at least 32 frames and bins, got 201 frames of 13"):
+    with pytest.raises(
+        ModelError, match=r"model.arch cnn14: expected at least 32 frames and bins, got 201 frames of 13"
+    ):
         build(ModelRule(arch="cnn14"), Shapes(201, 13, 8))

@@ -51,7 +51,9 @@ def test_forward_is_the_published_one(arch: str, num_blocks: int) -> None:
             elif "running_mean" in name:
                 value.normal_()
         x_B1NM = torch.randn(2, 1, 65, 64)
-        torch.testing.assert_close(trunk(x_B1NM), reference(trunk.state_dict(), x_B1NM, num_blocks), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            trunk(x_B1NM), reference(trunk.state_dict(), x_B1NM, num_blocks), atol=1e-4, rtol=1e-4
+        )
 
 
 def reference(weights: dict[str, Tensor], x: Tensor, num_blocks: int) -> Tensor:

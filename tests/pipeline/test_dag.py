@@ -62,24 +62,26 @@ def edge_stages(output: str) -> set[str]:
     ],
 )
 def test_a_data_parameter_reruns_only_what_reads_it(run: Run, change: str, expected: set[str]) -> None:
-    output = run("dvc", "exp", "run", "-S", change)
+    output = run("dvc", "exp", "run", "-S", change, "features@demo-logmel", "features@demo-mfcc", "split@demo")
     data_stages = {stage for stage in stages_run(output) if stage.split("@")[0] in DATA}
     run("git", "checkout", "--", ".")
     run("dvc", "checkout")
     assert data_stages == expected
 
 
-def test_another_architecture_reruns_the_training_side_only(run: Run) -> None:
-    output = run("dvc", "exp", "run", "-S", "model.arch=cnn6", "-S", "train.epochs=1", "-S", "train.folds=[1]")
+def test_another_network_reruns_the_training_side_only(run: Run) -> None:
+    output = run("dvc", "exp", "run", "-S", "model.width=8", "-S", "train.epochs=1", "-S", "train.folds=[1]")
     run("git", "checkout", "--", ".")
     run("dvc", "checkout")
     assert stages_run(output) == {"train@demo", "evaluate@demo", "export@demo"}
 
 
 def test_an_unknown_split_is_one_line(project: Path, run: Run) -> None:
-    text = (project / "params.yaml").read_text(encoding="utf-8")
-    (project / "params.yaml").write_text(text.replace("split: official-5fold", "split: oficial-5fold", 1), encoding="utf-8")
+    params = project / "params.yaml"
+    wrong = params.read_text(encoding="utf-8").replace("split: official-5fold", "split: oficial-5fold", 1)
+    params.write_text(wrong, encoding="utf-8")
     output = run("dvc", "repro", "split@demo", fails=True)
     run("git", "checkout", "--", ".")
+    run("dvc", "checkout")
     assert "error: split: expected one of grouped-5fold, official-5fold, got 'oficial-5fold'; did you mean" in output
     assert "Traceback" not in output

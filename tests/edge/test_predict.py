@@ -1,0 +1,154 @@
+"""The edge hears a file as the pipeline does, and needs nothing of the training side."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+from onnx import TensorProto, helper, numpy_helper
+
+from audioprep.config.data import LogmelRule, LoudnessRule, MfccRule, TrimRule
+from audioprep.dsp.decide import decide_gain, decide_part
+from audioprep.dsp.features import feature_kernel, windowed
+from audioprep.dsp.measure import measure, to_stored
+from audioprep.edge.predict import Predictor
+from audioprep.errors import AudioError, ModelError
+from audioprep.io.audio import decode, decode_flac, encode_flac
+
+RATE_HZ, WINDOW_S = 16000, 1.0
+LABELS = ["low", "high"]
+LOGMEL = LogmelRule(n_fft=512, n_mels=16)
+
+
+def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") -> Path:
+    """Write a bundle whose network compares the lower half of the bins with the upper half."""
+    num_bins = rule.n_mels if kind == "logmel" else rule.n_mfcc  # type: ignore[attr-defined]
+    halves_ML = np.zeros((num_bins, 2), np.float32)
+    halves_ML[: num_bins // 2, 0] = halves_ML[num_bins // 2 :, 1] = 0.05
+    nodes = [
+        helper.make_node("ReduceMean", ["features", "axis"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "halves"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probability"]),
+    ]
+    constants = [numpy_helper.from_array(np.array([1]), "axis"), numpy_helper.from_array(halves_ML, "halves")]
+    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", None, num_bins])]
+    outputs = [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", 2])]
+    graph = helper.make_graph(nodes, "halves", inputs, outputs, constants)
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(network, folder / "model.int8.onnx")
+    sha256 = hashlib.sha256((folder / "model.int8.onnx").read_bytes()).hexdigest()
+    about = {
+        "format": 1,
+        "labels": LABELS,
+        "audio": {
+            "rate_hz": RATE_HZ,
+            "window_s": WINDOW_S,
+            "loudness": LoudnessRule().model_dump(mode="json"),
+            "trim": TrimRule(threshold_db=-40.0).model_dump(mode="json"),
+        },
+        "features": {"kind": kind, "rule": rule.model_dump(mode="json")},
+        "networks": {"int8": {"file": "model.int8.onnx", "sha256": sha256}},
+    }
+    (folder / "bundle.json").write_text(json.dumps(about))
+    return folder
+
+
+def tone(frequency_hz: float, duration_s: float, rate_hz: int = 44100) -> np.ndarray:
+    time_T = np.arange(round(duration_s * rate_hz)) / rate_hz
+    wave_T = 0.1 * np.sin(2 * np.pi * frequency_hz * time_T)
+    return np.concatenate([np.zeros(rate_hz // 2), wave_T]).astype(np.float32)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_files_are_classified_likeliest_first(bundle: Path, tmp_path: Path, suffix: str) -> None:
+    predictor = Predictor(bundle)
+    for frequency_hz, label in ((300.0, "low"), (5000.0, "high")):
+        soundfile.write(tmp_path / f"x{suffix}", np.stack([tone(frequency_hz, 0.7)] * 2, axis=1), 44100)
+        best = predictor.predict(tmp_path / f"x{suffix}")
+        assert best[0][0] == label
+        assert sorted(name for name, _ in best) == sorted(LABELS)
+        assert sum(probability for _, probability in best) == pytest.approx(1.0)
+        assert best[0][1] >= best[1][1]
+
+
+@pytest.mark.parametrize("duration_s", [0.2, 0.7, 3.0])
+def test_features_are_those_of_the_pipeline(bundle: Path, duration_s: float) -> None:
+    wave_TC = tone(800.0, duration_s)[:, None]
+    expected_NM = pipeline_features(wave_TC, 44100, LOGMEL, "logmel")
+    np.testing.assert_array_equal(Predictor(bundle).features(wave_TC, 44100), expected_NM)
+
+
+def test_mfcc_bundles_work_too(tmp_path: Path) -> None:
+    rule = MfccRule(n_fft=512, n_mels=16, n_mfcc=8)
+    wave_TC = tone(800.0, 0.5)[:, None]
+    values_NM = Predictor(write_bundle(tmp_path / "mfcc", rule, "mfcc")).features(wave_TC, 44100)
+    np.testing.assert_array_equal(values_NM, pipeline_features(wave_TC, 44100, rule, "mfcc"))
+
+
+def pipeline_features(wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, kind: str) -> np.ndarray:
+    """What resample, loudness, trim and features do, with the FLAC on disk between them."""
+    stored_T, attenuation_db = to_stored(wave_TC, rate_in_hz, RATE_HZ)
+    facts: dict[str, Any] = measure(stored_T, RATE_HZ)
+    levels = {name: facts[name] for name in ("loudness_lufs", "rms_db", "peak_db", "true_peak_db")}
+    gain_db, _ = decide_gain(**levels, attenuation_db=attenuation_db, **LoudnessRule().model_dump())
+    start, stop = decide_part(
+        np.asarray(facts["envelope_db"], np.int8),
+        facts["envelope_frame_s"],
+        facts["num_samples"],
+        RATE_HZ,
+        mode="energy",
+        threshold_db=-40.0,
+        margin_s=0.1,
+        window_samples=RATE_HZ,
+    )
+    cut = {"start": start, "stop": stop, "gain_db": gain_db, "pad": "zeros"}
+    window_T = windowed(decode_flac(encode_flac(stored_T, RATE_HZ)), cut, RATE_HZ)
+    values_NM = feature_kernel(kind, rule.model_dump(mode="json"), RATE_HZ)(window_T)
+    return values_NM.astype(np.float16).astype(np.float32)
+
+
+def test_silence_is_classified_and_finite(bundle: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000, np.float32), 8000)
+    assert np.isfinite([probability for _, probability in Predictor(bundle).predict(tmp_path / "silence.wav")]).all()
+
+
+def test_unusable_files_are_named(bundle: Path, tmp_path: Path) -> None:
+    predictor = Predictor(bundle)
+    with pytest.raises(AudioError, match=r"missing: .*no.wav: No such file or directory"):
+        predictor.predict(tmp_path / "no.wav")
+    (tmp_path / "text.wav").write_text("this is no audio")
+    with pytest.raises(AudioError, match=r"decode_error: .*text.wav: "):
+        predictor.predict(tmp_path / "text.wav")
+
+
+def test_a_precision_that_the_bundle_lacks_is_refused(bundle: Path) -> None:
+    with pytest.raises(ModelError, match=r"expected int8, got 'fp32'"):
+        Predictor(bundle, "fp32")
+
+
+def test_decoding_is_the_pipelines_own(bundle: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", tone(500.0, 0.4), 44100)
+    decoded = decode((tmp_path / "x.wav").read_bytes())
+    predictor = Predictor(bundle)
+    assert predictor.predict(tmp_path / "x.wav") == predictor.predict_wave(decoded.wave_TC, decoded.rate_hz)
+
+
+def test_nothing_of_the_training_side_is_imported() -> None:
+    code = (
+        "import sys, audioprep.edge.predict; "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'lhotse', 'pyarrow', 'pandas', 'rich', 'pydantic'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,102 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from model.corpora import QUICK, SMALL_MODEL, SPLIT
+
+from audioprep.config.training import TrainRule
+from audioprep.errors import ModelError, SplitError
+from audioprep.model import folds
+from audioprep.model.checkpoints import load_checkpoint
+from audioprep.model.folds import FoldJob, train_folds
+
+ONE_EPOCH = QUICK.model_copy(update={"epochs": 1, "folds": (1,)})
+
+
+def in_process(jobs: list[FoldJob]):  # noqa: ANN201
+    """Train in this process: a worker would import torch for every test."""
+    for job in jobs:
+        folds._finished_epochs = type("Silent", (), {"put": lambda *_: None})()
+        folds._train_one(job)
+        yield
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folds, "_run", in_process)
+
+
+def test_every_wanted_fold_has_a_checkpoint_a_cost_and_a_history(checkpoints: Path) -> None:
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["fold1.pt", "fold2.pt", "history.csv", "train.json"]
+    summary = json.loads((checkpoints / "train.json").read_text())
+    assert summary["folds"] == [1, 2]
+    assert summary["cpu_seconds"] == pytest.approx(sum(fold["cpu_seconds"] for fold in summary["per_fold"]), abs=0.02)
+    with (checkpoints / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["fold"], row["epoch"]) for row in rows[11:13]] == [("1", "12"), ("2", "1")]
+    assert float(rows[-1]["valid_accuracy"]) <= 1.0
+    meta = load_checkpoint(checkpoints / "fold2.pt").meta
+    assert (meta["dataset"], meta["fold"], meta["labels"]) == ("toy", 2, ["bell", "drum", "siren"])
+
+
+def test_no_work_is_left_behind(checkpoints: Path) -> None:
+    assert not list((checkpoints.parent / "work").iterdir())
+
+
+def test_workers_and_this_process_train_the_same(toy: Path, checkpoints: Path, tmp_path: Path, quick: None) -> None:
+    train_folds(toy, SPLIT, SMALL_MODEL, QUICK.model_copy(update={"folds": (2,)}), tmp_path / "w", tmp_path / "out")
+    here, there = (load_checkpoint(folder / "fold2.pt").classifier for folder in (tmp_path / "out", checkpoints))
+    for name, value in here.state_dict().items():
+        assert value.equal(there.state_dict()[name]), name
+
+
+def test_finished_folds_are_kept_for_the_next_run(
+    toy: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+    train_one = folds._train_one
+
+    def fails_at_fold_2(job: FoldJob) -> None:
+        trained.append(job.fold)
+        if trained == [1, 2]:
+            raise KeyboardInterrupt
+        train_one(job)
+
+    monkeypatch.setattr(folds, "_train_one", fails_at_fold_2)
+    wanted = ONE_EPOCH.model_copy(update={"folds": (1, 2)})
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(toy, SPLIT, SMALL_MODEL, wanted, tmp_path / "work", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    train_folds(toy, SPLIT, SMALL_MODEL, wanted, tmp_path / "work", tmp_path / "out")
+    assert trained == [1, 2, 2]
+
+
+def test_what_decides_the_weights_is_in_the_fingerprint(toy: Path, tmp_path: Path) -> None:
+    def key(train: TrainRule = ONE_EPOCH, **model: object) -> str:
+        return folds._fingerprint(toy, SPLIT, SMALL_MODEL.model_copy(update=model), train)
+
+    (tmp_path / "init.pt").write_bytes(b"1")
+    assert key() == key(ONE_EPOCH.model_copy(update={"folds": (3,)}))
+    assert len({key(), key(QUICK), key(width=8), key(init_checkpoint=str(tmp_path / "init.pt"))}) == 4
+
+
+def test_unknown_fold_is_refused(toy: Path, tmp_path: Path) -> None:
+    wanted = QUICK.model_copy(update={"folds": (1, 9)})
+    with pytest.raises(SplitError, match=r"train.folds: expected folds of \[1, 2, 3, 4, 5\], got 9; mend train.folds"):
+        train_folds(toy, SPLIT, SMALL_MODEL, wanted, tmp_path / "w", tmp_path / "out")
+
+
+def test_missing_initial_checkpoint_is_named(toy: Path, tmp_path: Path) -> None:
+    model = SMALL_MODEL.model_copy(update={"init_checkpoint": str(tmp_path / "no.pth")})
+    with pytest.raises(ModelError, match=r"no.pth: expected a file, found none"):
+        train_folds(toy, SPLIT, model, ONE_EPOCH, tmp_path / "w", tmp_path / "out")
+
+
+def test_a_failure_in_a_worker_reaches_the_user(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDIOPREP_WORKERS", "1")
+    model = SMALL_MODEL.model_copy(update={"arch": "cnn14"})
+    with pytest.raises(
+        ModelError, match=r"model.arch cnn14: expected at least 32 frames and bins, got 41 frames of 16"
+    ):
+        train_folds(toy, SPLIT, model, ONE_EPOCH, tmp_path / "w", tmp_path / "out")

@@ -1,0 +1,157 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from model.corpora import QUICK, SMALL_MODEL, SPLIT
+
+from audioprep.config.training import ModelRule, TrainRule
+from audioprep.errors import ModelError
+from audioprep.model import loop
+from audioprep.model.corpus import Corpus, load_corpus
+from audioprep.model.loop import FoldResult, learning_rate, predict, train_fold
+
+SHORT = QUICK.model_copy(update={"epochs": 4})
+
+
+@pytest.fixture(scope="module")
+def corpus(toy: Path) -> Corpus:
+    return load_corpus(toy, "logmel", SPLIT)
+
+
+def train(
+    corpus: Corpus, state: Path, rule: TrainRule = SHORT, model: ModelRule = SMALL_MODEL, stop_after: int = 0
+) -> FoldResult:
+    epochs = []
+
+    def on_epoch() -> None:
+        epochs.append(1)
+        if len(epochs) == stop_after:
+            raise KeyboardInterrupt
+
+    return train_fold(corpus, model, rule, 1, state, on_epoch)
+
+
+def weights(result: FoldResult) -> dict[str, torch.Tensor]:
+    return result.classifier.state_dict()
+
+
+def assert_same(first: FoldResult, second: FoldResult) -> None:
+    for name, value in weights(first).items():
+        assert torch.equal(value, weights(second)[name]), name
+
+
+def test_the_toy_is_learnt(corpus: Corpus, tmp_path: Path) -> None:
+    result = train(corpus, tmp_path / "state.pt", QUICK)
+    rows = corpus.rows(1, {"test"})
+    scores_KL = predict(result.classifier, corpus.values_KNM[rows], num_shifts=3)
+    np.testing.assert_allclose(scores_KL.sum(axis=1), 1.0, rtol=1e-5)
+    assert (scores_KL.argmax(axis=1) == corpus.targets_K[rows]).mean() >= 0.9
+    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
+    assert result.num_clips == 36
+
+
+def test_same_seed_same_weights_and_another_seed_others(corpus: Corpus, tmp_path: Path) -> None:
+    first, second = train(corpus, tmp_path / "1.pt"), train(corpus, tmp_path / "2.pt")
+    assert_same(first, second)
+    third = train(corpus, tmp_path / "3.pt", SHORT.model_copy(update={"seed": 1}))
+    assert not torch.equal(weights(first)["trunk.stem.weight"], weights(third)["trunk.stem.weight"])
+
+
+def test_an_interrupted_training_ends_like_an_undisturbed_one(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
+    undisturbed = train(corpus, tmp_path / "1.pt")
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, tmp_path / "2.pt", stop_after=2)
+    resumed = train(corpus, tmp_path / "2.pt")
+    assert_same(undisturbed, resumed)
+    assert resumed.history == undisturbed.history
+
+
+def test_the_tested_fold_decides_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    altered = dataclasses.replace(
+        corpus, values_KNM=corpus.values_KNM.copy(), targets_K=corpus.targets_K.copy(), stats=_spoilt_stats(corpus)
+    )
+    rows = corpus.rows(1, {"test"})
+    altered.values_KNM[rows], altered.targets_K[rows] = 1000.0, 0
+    assert_same(train(corpus, tmp_path / "1.pt"), train(altered, tmp_path / "2.pt"))
+
+
+def test_validation_decides_no_weight_and_is_in_the_history(corpus: Corpus, tmp_path: Path) -> None:
+    altered = dataclasses.replace(corpus, targets_K=corpus.targets_K.copy())
+    altered.targets_K[corpus.rows(1, {"valid"})] = 0
+    first, second = train(corpus, tmp_path / "1.pt"), train(altered, tmp_path / "2.pt")
+    assert_same(first, second)
+    assert first.history[-1]["valid_accuracy"] != second.history[-1]["valid_accuracy"]
+
+
+def test_fitting_on_validation_too_uses_more_clips_and_reports_no_validation(corpus: Corpus, tmp_path: Path) -> None:
+    result = train(corpus, tmp_path / "1.pt", SHORT.model_copy(update={"fit_on": ("train", "valid")}))
+    assert result.num_clips == 48
+    assert "valid_loss" not in result.history[-1]
+
+
+def test_batches_are_of_nearly_equal_size_and_hold_every_clip_once() -> None:
+    batches = loop._batches(33, 16, np.random.default_rng(0))
+    assert sorted(len(batch) for batch in batches) == [16, 17]
+    assert sorted(torch.cat(batches).tolist()) == list(range(33))
+
+
+def test_learning_rate_is_that_of_torch() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.3, total_steps=101, pct_start=0.2, div_factor=25.0, final_div_factor=1e9
+    )
+    for step in range(100):
+        # OneCycleLR counts its first phase from step 0 to pct_start * total - 1.
+        expected = scheduler.get_last_lr()[0]
+        assert learning_rate(step, 100, 0.3, 0.2) == pytest.approx(expected, abs=0.012)
+        optimizer.step()
+        scheduler.step()
+    assert learning_rate(0, 100, 0.3, 0.2) == pytest.approx(0.3 / 25)
+    assert learning_rate(20, 100, 0.3, 0.2) == pytest.approx(0.3)
+    assert learning_rate(0, 10, 0.3, 0.0) == pytest.approx(0.3)
+
+
+def test_bf16_is_chosen_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert loop.resolve_precision("auto", cpu) == "bf16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert loop.resolve_precision("auto", cpu) == "float32"
+    assert loop.resolve_precision("bf16", cpu) == "bf16"
+
+
+def test_bf16_trains(corpus: Corpus, tmp_path: Path) -> None:
+    result = train(corpus, tmp_path / "1.pt", SHORT.model_copy(update={"precision": "bf16"}))
+    assert result.precision == "bf16"
+    assert weights(result)["trunk.stem.weight"].dtype == torch.float32
+
+
+def test_a_gpu_that_is_not_there_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert loop.resolve_device("auto").type == "cpu"
+    with pytest.raises(ModelError, match=r"train.device: expected a GPU for cuda, found none"):
+        loop.resolve_device("cuda")
+
+
+def test_too_few_clips_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    lonely = dataclasses.replace(corpus, roles={1: ["train"] + ["test"] * 59})
+    with pytest.raises(ModelError, match=r"fold 1: expected 2 clips or more to train on, got 1"):
+        train(lonely, tmp_path / "1.pt")
+
+
+def test_a_loss_that_is_no_number_stops_the_training(corpus: Corpus, tmp_path: Path) -> None:
+    broken = dataclasses.replace(corpus, values_KNM=np.full_like(corpus.values_KNM, np.nan))
+    with pytest.raises(ModelError, match=r"fold 1: expected a finite loss, got nan in epoch 1; lower train.lr"):
+        train(broken, tmp_path / "1.pt")
+
+
+def _spoilt_stats(corpus: Corpus):  # noqa: ANN202
+    rows = corpus.rows(1, {"test"})
+    sum_KM = corpus.stats.sum_KM.copy()
+    sum_KM[rows] = 1e9
+    return corpus.stats._replace(sum_KM=sum_KM)

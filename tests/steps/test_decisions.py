@@ -1,0 +1,128 @@
+"""Gains and parts are finite and in range, whatever was measured."""
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from steps.small_corpus import Run
+
+from audioprep.config.data import LoudnessRule, TrimRule
+from audioprep.dsp.decide import decide_gain, decide_part
+from audioprep.engine import read_index
+from audioprep.errors import ShardError
+from audioprep.io.shar import read_cuts
+from audioprep.io.tables import read_table
+from audioprep.steps import loudness as loudness_step
+from audioprep.steps.loudness import loudness
+from audioprep.steps.trim import trim
+
+LEVEL = st.none() | st.floats(-400, 700)
+RULES = st.builds(
+    LoudnessRule,
+    mode=st.sampled_from(["lufs", "rms", "peak", "off"]),
+    target_lufs=st.floats(-70, 0),
+    target_rms_db=st.floats(-70, 0),
+    target_peak_db=st.floats(-70, 0),
+    true_peak_ceiling_db=st.floats(-70, 0),
+    max_gain_db=st.floats(0, 120),
+)
+
+
+@given(RULES, LEVEL, LEVEL, LEVEL, LEVEL, st.floats(0, 700))
+def test_a_gain_is_finite_and_within_its_limits(rule, loudness_lufs, rms_db, peak_db, true_peak_db, attenuation_db):
+    gain_db, reason = decide_gain(
+        loudness_lufs=loudness_lufs,
+        rms_db=rms_db,
+        peak_db=peak_db,
+        true_peak_db=true_peak_db,
+        attenuation_db=attenuation_db,
+        **rule.model_dump(),
+    )
+    assert math.isfinite(gain_db)
+    if rule.mode == "off":
+        assert (gain_db, reason) == (round(attenuation_db, 4), "off")
+    elif reason == "silent":
+        assert gain_db == 0
+    else:
+        assert gain_db <= rule.max_gain_db + 1e-3
+        assert true_peak_db is None or true_peak_db + gain_db <= rule.true_peak_ceiling_db + 1e-3
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 48000),
+    st.sampled_from([8000, 11025, 16000, 44100]),
+    st.floats(-120, -1),
+    st.floats(0, 2),
+    st.integers(1, 48000),
+    st.sampled_from(["energy", "off"]),
+    st.randoms(use_true_random=False),
+)
+def test_a_part_is_inside_the_recording_and_the_window(
+    num_samples, rate_hz, threshold_db, margin_s, window_samples, mode, random
+):
+    frame_samples = round(0.02 * rate_hz)
+    num_frames = -(-num_samples // frame_samples)
+    envelope_E = np.array([random.randint(-120, 0) for _ in range(num_frames)], np.int8)
+    start, stop = decide_part(
+        envelope_E,
+        frame_samples / rate_hz,
+        num_samples,
+        rate_hz,
+        mode=mode,
+        threshold_db=threshold_db,
+        margin_s=margin_s,
+        window_samples=window_samples,
+    )
+    assert 0 <= start < stop <= num_samples
+    assert stop - start <= window_samples
+    if mode == "off":
+        assert (start, stop) == (0, min(num_samples, window_samples))
+
+
+@pytest.fixture
+def run(prepared, tmp_path):
+    """Return a copy of the prepared corpus that may be changed."""
+    shutil.copytree(prepared.out, tmp_path / "copy")
+    return Run(prepared.root, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("mode", ["lufs", "rms", "peak", "off"])
+def test_every_mode_decides_every_recording(run, mode):
+    loudness(run.layout, LoudnessRule(mode=mode))
+    rows = read_table(run.layout.loudness / "gains.parquet").to_pylist()
+    assert len(rows) == 23
+    assert all(math.isfinite(row["gain_db"]) for row in rows)
+    assert {row["reason"] for row in rows} <= {mode, "rms_fallback", "true_peak", "max_gain", "silent"}
+
+
+def test_a_gain_that_is_not_finite_stops_the_stage(run, monkeypatch):
+    monkeypatch.setattr(loudness_step, "decide_gain", lambda **_: (math.nan, "lufs"))
+    with pytest.raises(ShardError, match=r"^bell--\d: expected a finite gain, got nan; run the resample stage again$"):
+        loudness(run.layout, LoudnessRule())
+
+
+def test_gains_are_not_half_replaced(run, monkeypatch):
+    before = (run.layout.loudness / "gains.parquet").read_bytes()
+    monkeypatch.setattr(loudness_step, "decide_gain", lambda **_: (math.inf, "lufs"))
+    with pytest.raises(ShardError, match="expected a finite gain"):
+        loudness(run.layout, LoudnessRule())
+    assert (run.layout.loudness / "gains.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left_out"),
+    [((), set()), (("silent",), {"bell--7"}), (("silent", "duplicate"), {"bell--7", "engine--7"})],
+)
+def test_clips_that_are_left_out_stay_as_rows(run, exclude, left_out):
+    trim(run.layout, TrimRule(exclude=exclude, pad="wrap"), 0.5)
+    index = read_index(run.layout.cuts)
+    cuts = [cut for path in sorted(run.layout.cuts.glob("*.jsonl")) for cut in read_cuts(path)]
+    assert index["rule"]["pad"] == "wrap"
+    assert sum(entry["rows"] for entry in index["shards"]) == len(cuts) == 23
+    assert {cut["id"] for cut in cuts if not cut["custom"]["used"]} == left_out
+    assert all(0 < cut["duration"] <= 0.5 for cut in cuts)
+    assert all(cut["supervisions"][0]["duration"] == cut["duration"] for cut in cuts)
