@@ -20,6 +20,7 @@ def fetch(url: str, path: Path, sha256: str | None) -> None:
     Raises:
         FetchError: It cannot be reached, or it is not what was published.
     """
+    pooch.get_logger().setLevel("WARNING")  # the caller says what is downloaded
     try:
         pooch.retrieve(
             url,

@@ -134,7 +134,9 @@ def save_atomically(path: Path, values: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        torch.save(values, temporary)
+        # Into an open file: given a path, torch would write its name, which has the process id, into the archive.
+        with temporary.open("wb") as file:
+            torch.save(values, file)
         temporary.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):

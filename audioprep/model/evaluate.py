@@ -23,7 +23,8 @@ from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict
 from audioprep.model.metrics import confusion, macro_f1, per_class, wilson_interval
-from audioprep.model.report import write_report
+from audioprep.model.report.page import write_report
+from audioprep.model.trained import check_fits, read_training
 
 # Wrong clips that the report lists.
 _NUM_ERRORS = 12
@@ -74,36 +75,6 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         f"macro F1 {metrics['macro_f1']:.3f}; see {out / 'report.html'}"
     )
     return metrics
-
-
-def read_training(checkpoints: Path) -> dict[str, Any]:
-    """Return the train stage's summary.
-
-    Raises:
-        ModelError: There is none.
-    """
-    path = checkpoints / "train.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise ModelError(f"{path}: expected the summary of a training, found none; run the train stage") from None
-
-
-def check_fits(corpus: Corpus, checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint that was trained on other features or classes than those at hand.
-
-    Raises:
-        ModelError: It was.
-    """
-    for what, trained, there in (
-        ("labels", checkpoint.meta["labels"], corpus.classes),
-        ("features", checkpoint.meta["features"], corpus.meta),
-    ):
-        if trained != there:
-            raise ModelError(
-                f"checkpoint of fold {checkpoint.meta['fold']}: expected the {what} it was trained with, got others; "
-                "run the train stage again"
-            )
 
 
 class _Predictions:

@@ -21,9 +21,9 @@ from audioprep.errors import ModelError
 from audioprep.io.bundle import BUNDLE_NAME, FORMAT
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
-from audioprep.model.evaluate import check_fits, read_training
 from audioprep.model.loop import predict
 from audioprep.model.quantise import PLANS, run_onnx, to_int8, to_onnx
+from audioprep.model.trained import check_fits, read_training
 
 _FILES = {"fp32": "model.fp32.onnx", "int8": "model.int8.onnx"}
 # Largest difference of a probability between torch and the exported float32 network.
@@ -69,10 +69,10 @@ def export(
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    sizes = about["networks"]
+    int8, fp32 = (about["networks"][name]["bytes"] / 1e3 for name in ("int8", "fp32"))
     say(
-        f"{data.name}: int8 network of {sizes['int8']['bytes'] / 1e3:.0f} kB (float32 "
-        f"{sizes['fp32']['bytes'] / 1e3:.0f} kB), agrees on {gate['agreement']:.1%} of {gate['num_clips']} unseen clips; bundle in {out}"
+        f"{data.name}: int8 ({gate['int8']}) in {int8:.0f} kB, float32 in {fp32:.0f} kB; they agree on "
+        f"{gate['agreement']:.1%} of {gate['num_clips']} unseen clips; bundle in {out}"
     )
     return about
 

@@ -7,9 +7,9 @@ This module does not import torch: the parent only waits, and an import costs se
 """
 
 import csv
-import importlib.util
 import json
 import multiprocessing
+import os
 import queue
 import shutil
 from collections.abc import Iterator, Sequence
@@ -156,11 +156,17 @@ def _start_worker(finished_epochs: Any) -> None:
     """Give a worker its one thread and the queue on which it reports epochs."""
     global _finished_epochs  # noqa: PLW0603
     _finished_epochs = finished_epochs
-    if importlib.util.find_spec("torch") is None:
-        return
     import torch
 
     torch.set_num_threads(1)
+
+
+def _report_epoch() -> None:
+    """Report one epoch; end with the parent, so that a killed run leaves no worker behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+    _finished_epochs.put(None)
 
 
 def _train_one(job: FoldJob) -> None:
@@ -170,7 +176,7 @@ def _train_one(job: FoldJob) -> None:
     from audioprep.model.loop import train_fold
 
     corpus = load_corpus(job.data, job.model.features, job.split)
-    result = train_fold(corpus, job.model, job.train, job.fold, job.state, lambda: _finished_epochs.put(job.fold))
+    result = train_fold(corpus, job.model, job.train, job.fold, job.state, _report_epoch)
     meta = {
         "dataset": job.data.name,
         "split": job.split,

@@ -250,6 +250,7 @@ class _Run:
             return
         self.cpu_seconds += self._lap_s()
         values = {
+            "fold": self.fold,
             "next_epoch": self.next_epoch,
             "classifier": self.classifier.state_dict(),
             "average": self.average.state_dict(),
@@ -264,6 +265,9 @@ class _Run:
         if not self.state.exists():
             return
         saved = torch.load(self.state, map_location=self.device, weights_only=True)
+        if saved["fold"] != self.fold:
+            # Weights of another fold have seen this one's tested clips.
+            raise ModelError(f"{self.state}: expected the state of fold {self.fold}, got fold {saved['fold']}; delete it")
         self.classifier.load_state_dict(saved["classifier"])
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])

@@ -1,5 +1,6 @@
 """One command for a whole corpus: its rules into params.yaml, then its data stages, through DVC or straight to a folder."""
 
+import io
 import os
 import re
 import shutil
@@ -16,8 +17,8 @@ from audioprep.config.base import parse_section
 from audioprep.config.data import DataParams, RecipeRule, load_data_params
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
-from audioprep.datasets.recipe import Archive
-from audioprep.engine import file_sha256, read_index
+from audioprep.datasets.recipe import Archive, Clip, Recipe
+from audioprep.engine import file_sha256, read_index, write_atomically
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
 from audioprep.io.archives import open_members
 from audioprep.io.layout import Layout
@@ -52,10 +53,16 @@ def prepare_in_project(name: str, archive: Path | None, root: Path | None) -> No
     params = load_data_params(PARAMS)
     layout = Layout.in_project(name)
     rule = _resolve(name, params, layout, archive, root)
+    before = PARAMS.read_text(encoding="utf-8")
     _write_params(name, rule, params)
     # DVC cannot see a user's folder or archive: the download stage looks again whenever either may have changed.
-    if rule.root or archive or not (layout.archives / _archive_name(rule)).exists():
-        _repro(name, "--force", "--single-item", f"download@{name}")
+    is_stale = rule.root or archive or not (layout.archives / _archive_name(rule)).exists()
+    try:
+        _repro(name, *(["--force"] if is_stale else []), "--single-item", f"download@{name}")
+    except ShardError:
+        # A corpus that cannot be had must not stand in the way of the others at the next `dvc repro`.
+        write_atomically(PARAMS, before)
+        raise
     _repro(name, *(f"features@{name}-{kind}" for kind in _KINDS), f"split@{name}")
     for line in _summary(layout, rule.split):
         say(line)
@@ -100,24 +107,32 @@ def _resolve(name: str, params: DataParams, layout: Layout, archive: Path | None
     """Return the corpus's rules, with what the options change, and put a given archive in its place."""
     rule = params.recipes.get(name) or _new_rule(name, params, root)
     recipe = load_recipe(rule.recipe)
-    if archive and root:
-        raise DatasetError(f"{name}: expected --archive or --root, got both; give one")
+    _check_options(name, recipe, archive, root)
     if root:
-        if recipe.archives:
-            raise DatasetError(f"{name}: expected --archive or nothing, got --root; give your own corpus another name")
-        if not root.is_dir():
-            raise FetchError(f"{root}: expected a folder, found none; give the folder with the recordings")
         rule = rule.model_copy(update={"root": str(root)})
     if not recipe.archives and not rule.root:
         raise DatasetError(f"{name}: expected the folder with the recordings, got none; give it with --root PATH")
-    if archive and not recipe.archives:
-        raise DatasetError(f"{name}: expected --root PATH for a folder of recordings, got --archive; give the folder")
     if archive or root:
         # What cannot be read is refused before anything is written.
-        list_clips(name, recipe, open_members(archive or Path(str(rule.root)), layout.work / "archives"))
+        clips = list_clips(name, recipe, open_members(archive or Path(str(rule.root)), layout.work / "archives"))
+        if root and name not in params.recipes:
+            rule = rule.model_copy(update={"split": _declared_split(clips) or recipe.split})
     if archive:
         rule = rule.model_copy(update={"archive": _place(recipe.archives[0], layout, archive)})
     return rule
+
+
+def _check_options(name: str, recipe: Recipe, archive: Path | None, root: Path | None) -> None:
+    if archive and root:
+        raise DatasetError(f"{name}: expected --archive or --root, got both; give one")
+    if root and recipe.archives:
+        raise DatasetError(f"{name}: expected --archive or nothing, got --root; give your own corpus another name")
+    if root and not root.is_dir():
+        raise FetchError(f"{root}: expected a folder, found none; give the folder with the recordings")
+    if archive and not recipe.archives:
+        raise DatasetError(f"{name}: expected --root PATH for a folder of recordings, got --archive; give the folder")
+    if archive and archive.is_dir():
+        raise FetchError(f"{archive}: expected an archive, got a folder; pack it as a zip")
 
 
 def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
@@ -130,6 +145,14 @@ def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
     else:
         recipe = load_recipe("folder")
     return RecipeRule(recipe=recipe.name, window_s=recipe.window_s, split=recipe.split)
+
+
+def _declared_split(clips: list[Clip]) -> str | None:
+    """Return the name of the split that a user's folder comes with, if it does."""
+    folds = {clip.fold or 0 for clip in clips}
+    if 0 not in folds and len(folds) >= 3:
+        return f"official-{max(folds)}fold"
+    return "official" if {"train", "test"} <= {clip.subset for clip in clips} else None
 
 
 def _place(published: Archive, layout: Layout, archive: Path) -> str | None:
@@ -171,11 +194,10 @@ def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
     if name not in params.datasets:
         values.setdefault("datasets", []).append(name)
         say(f"params.yaml: datasets is now [{', '.join(values['datasets'])}]")
-    temporary = PARAMS.with_name(f".{PARAMS.name}.tmp")
+    text = io.StringIO()
+    yaml.dump(values, text)
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            yaml.dump(values, file)
-        temporary.replace(PARAMS)
+        write_atomically(PARAMS, text.getvalue())
     except OSError as error:
         raise ConfigError(f"{PARAMS}: expected to write it, got {error.strerror}; make it writable") from None
 

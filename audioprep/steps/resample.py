@@ -137,15 +137,17 @@ def _file(members: Members, clip: dict[str, Any]) -> bytes:
     try:
         data = members.read(clip["member"])
     except FetchError as error:
-        if is_hashed:  # the download stage could read it
-            raise
+        if is_hashed:
+            raise _changed(clip) from None
         # Without the archive's path, which is of this machine.
         raise AudioError("unreadable", str(error).removeprefix(f"{members.where}: ")) from None
     if is_hashed and digest != f"sha256:{hashlib.sha256(data).hexdigest()}":
-        raise FetchError(
-            f"{clip['member']}: expected the file that the download stage saw, got another; prepare the corpus again"
-        )
+        raise _changed(clip)
     return data
+
+
+def _changed(clip: dict[str, Any]) -> FetchError:
+    return FetchError(f"{clip['member']}: expected the file that was listed, got another or none; prepare the corpus again")
 
 
 def _prepare(

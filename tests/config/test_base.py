@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from pydantic import Field
 
 from audioprep.config.base import Section, parse_section, read_yaml
 from audioprep.errors import ConfigError
@@ -15,7 +16,7 @@ class _Inner(Section):
 class _Outer(Section):
     count: int = 1
     inner: _Inner = _Inner()
-    table: dict[str, _Inner] = {}
+    table: dict[str, _Inner] = Field(default_factory=dict)
 
 
 def test_read_yaml_returns_plain_values(tmp_path):
@@ -59,8 +60,10 @@ def test_read_yaml_refuses_in_one_line(tmp_path, content, message):
         ),
         (
             {"count": "many"},
-            "params.yaml outer.count: expected a valid integer, unable to parse string as an integer, got 'many'; "
-            "mend that value",
+            (
+                "params.yaml outer.count: expected a valid integer, unable to parse string as an integer, got 'many'; "
+                "mend that value"
+            ),
         ),
         ({"inner": {"level_db": float("inf")}}, "params.yaml outer.inner.level_db: expected a finite number, got inf;"),
         ([1], "params.yaml outer: expected a valid dictionary or instance of _Outer, got [1]; mend that value"),

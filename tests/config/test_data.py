@@ -30,7 +30,9 @@ def test_a_corpus_may_have_its_own_loudness_mode(tmp_path):
     params = _load(tmp_path, {"recipes": {"birds": BIRDS, "bats": {**BIRDS, "loudness_mode": "peak"}}})
     assert params.loudness_rule("birds").mode == "lufs"
     assert params.loudness_rule("bats").mode == "peak"
-    with pytest.raises(ConfigError, match=r"^params.yaml recipes: expected one of bats, birds, got 'bird'; did you mean"):
+    with pytest.raises(
+        ConfigError, match=r"^params.yaml recipes: expected one of bats, birds, got 'bird'; did you mean"
+    ):
         params.recipe_rule("bird")
 
 
@@ -44,8 +46,10 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
         ({"datasets": "demo"}, "params.yaml datasets: expected a list such as [demo], got 'demo'; put it in brackets"),
         (
             {"features": {"logmel": {"fmax_hz": 9000.0}}},
-            "params.yaml: features.logmel.fmax_hz: expected at most 8000 Hz (half of resample.rate_hz), got 9000; lower it, "
-            "or raise resample.rate_hz",
+            (
+                "params.yaml: features.logmel.fmax_hz: expected at most 8000 Hz (half of resample.rate_hz), got 9000; lower it, "
+                "or raise resample.rate_hz"
+            ),
         ),
         (
             {"features": {"mfcc": {"fmin_hz": 500.0, "fmax_hz": 500.0}}},
@@ -53,8 +57,10 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
         ),
         (
             {"features": {"logmel": {"win_ms": 80.0}}},
-            "params.yaml: features.logmel.win_ms: expected 1 to n_fft = 1024 samples, got 80 ms = 1280 samples at 16000 Hz; "
-            "raise n_fft or shorten the window",
+            (
+                "params.yaml: features.logmel.win_ms: expected 1 to n_fft = 1024 samples, got 80 ms = 1280 samples at 16000 Hz; "
+                "raise n_fft or shorten the window"
+            ),
         ),
         (
             {"features": {"logmel": {"hop_ms": 0.01}}},
@@ -62,22 +68,32 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
         ),
         (
             {"recipes": {"birds": {**BIRDS, "window_s": 0.05}}},
-            "params.yaml: recipes.birds.window_s: expected at least one frame of 1024 samples, got 0.05 s = 800 samples at "
-            "16000 Hz; raise it, or lower features.logmel.n_fft",
+            (
+                "params.yaml: recipes.birds.window_s: expected at least one frame of 1024 samples, got 0.05 s = 800 samples at "
+                "16000 Hz; raise it, or lower features.logmel.n_fft"
+            ),
         ),
         (
             {"features": {"mfcc": {"n_mfcc": 65}}},
             "params.yaml features.mfcc: expected n_mfcc of at most n_mels = 64, got 65; lower it",
         ),
-        ({"features": {"logmel": {"n_fft": 1023}}}, "params.yaml features.logmel.n_fft: expected a multiple of 2, got 1023"),
+        (
+            {"features": {"logmel": {"n_fft": 1023}}},
+            "params.yaml features.logmel.n_fft: expected a multiple of 2, got 1023",
+        ),
         ({"resample": {"rate_hz": 10}}, "params.yaml resample.rate_hz: expected greater than or equal to 4000, got 10"),
-        ({"loudness": {"mode": "loud"}}, "params.yaml loudness.mode: expected 'lufs', 'rms', 'peak' or 'off', got 'loud'"),
+        (
+            {"loudness": {"mode": "loud"}},
+            "params.yaml loudness.mode: expected 'lufs', 'rms', 'peak' or 'off', got 'loud'",
+        ),
         ({"trim": {"margin_s": float("inf")}}, "params.yaml trim.margin_s: expected a finite number, got inf"),
         ({"trim": {"exclude": ["bad"]}}, "params.yaml trim.exclude.0: expected 'silent' or 'duplicate', got 'bad'"),
         (
             {"recipes": {"birds": {**BIRDS, "windows_s": 1}}},
-            "params.yaml recipes.birds: expected one of archive, loudness_mode, num_shards, recipe, root, split, window_s, got "
-            "'windows_s'; did you mean 'window_s'?",
+            (
+                "params.yaml recipes.birds: expected one of archive, loudness_mode, num_shards, recipe, root, split, window_s, got "
+                "'windows_s'; did you mean 'window_s'?"
+            ),
         ),
         ({"recipes": {"birds": {"recipe": "folder"}}}, "params.yaml recipes.birds.window_s: expected "),
     ],

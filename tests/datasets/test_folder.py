@@ -45,7 +45,9 @@ def test_a_class_may_be_called_test():
     assert [clip.labels for clip in clips_of("test/1.wav", "dog/1.wav")] == [("dog",), ("test",)]
 
 
-@pytest.mark.parametrize(("folder", "subset"), [("val", "valid"), ("Validation", "valid"), ("dev", "valid"), ("valid", "valid")])
+@pytest.mark.parametrize(
+    ("folder", "subset"), [("val", "valid"), ("Validation", "valid"), ("dev", "valid"), ("valid", "valid")]
+)
 def test_split_folders_of_class_folders(folder, subset):
     clips = clips_of("train/dog/1.wav", f"{folder}/dog/1.wav", "eval/cat/1.wav")
     assert {clip.id: (clip.labels[0], clip.subset) for clip in clips} == {
@@ -56,7 +58,15 @@ def test_split_folders_of_class_folders(folder, subset):
 
 
 ROWS = [
-    {"file_name": "a/1.wav", "label": "dog", "group": "g1", "fold": "1", "split": "train", "start": "0.5", "end": "1.5"},
+    {
+        "file_name": "a/1.wav",
+        "label": "dog",
+        "group": "g1",
+        "fold": "1",
+        "split": "train",
+        "start": "0.5",
+        "end": "1.5",
+    },
     {"file_name": "./a/2.wav", "label": "cat", "group": "", "fold": "2", "split": "val", "start": "", "end": ""},
 ]
 
@@ -143,7 +153,11 @@ def test_unclear_folders_say_what_was_seen(names, message):
 
 
 def _row(**changes):
-    return {"metadata_jsonl": _jsonl([{"file_name": "ok.wav", "label": "ok"}, {"file_name": "1.wav", "label": "a", **changes}])}
+    return {
+        "metadata_jsonl": _jsonl(
+            [{"file_name": "ok.wav", "label": "ok"}, {"file_name": "1.wav", "label": "a", **changes}]
+        )
+    }
 
 
 @pytest.mark.parametrize(
@@ -161,12 +175,21 @@ def _row(**changes):
         (_row(file_name=None), "metadata.jsonl row 2: expected a file_name, got nothing; fill it in"),
         (_row(file_name="."), "metadata.jsonl row 2: expected a file_name, got .; fill it in"),
         (_row(label=" "), "metadata.jsonl row 2: expected a label, got nothing; fill it in, or take the row out"),
-        (_row(label=float("nan")), "metadata.jsonl row 2: expected a label, got nothing; fill it in, or take the row out"),
+        (
+            _row(label=float("nan")),
+            "metadata.jsonl row 2: expected a label, got nothing; fill it in, or take the row out",
+        ),
         (_row(start=2, end=1), "metadata.jsonl row 2: expected end after start, got 2 to 1 s; mend the row"),
         (_row(end=0), "metadata.jsonl row 2: expected end after start, got 0 to 0 s; mend the row"),
-        (_row(start="soon"), "metadata.jsonl row 2: expected a number from 0 in column start, got 'soon'; mend the row"),
+        (
+            _row(start="soon"),
+            "metadata.jsonl row 2: expected a number from 0 in column start, got 'soon'; mend the row",
+        ),
         (_row(start=-1), "metadata.jsonl row 2: expected a number from 0 in column start, got '-1'; mend the row"),
-        (_row(end=float("inf")), "metadata.jsonl row 2: expected a number from 0 in column end, got 'inf'; mend the row"),
+        (
+            _row(end=float("inf")),
+            "metadata.jsonl row 2: expected a number from 0 in column end, got 'inf'; mend the row",
+        ),
         (_row(fold=1.5), "metadata.jsonl row 2: expected a fold of 1, 2, 3, …, got 1.5; mend the row"),
         (_row(fold=0), "metadata.jsonl row 2: expected a fold of 1, 2, 3, …, got 0; mend the row"),
         (_row(split="trian"), "metadata.jsonl row 2: expected split train, valid or test, got 'trian'; mend the row"),

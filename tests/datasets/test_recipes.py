@@ -75,7 +75,9 @@ def test_a_recipe_is_found_by_its_name(recipe):
 
 
 def test_an_unknown_corpus_is_said_with_the_nearest_name():
-    with pytest.raises(DatasetError, match=r"^corpus: expected one of demo, esc50, folder, got 'ecs50'; did you mean 'esc50'\?$"):
+    with pytest.raises(
+        DatasetError, match=r"^corpus: expected one of demo, esc50, folder, got 'ecs50'; did you mean 'esc50'\?$"
+    ):
         load_recipe("ecs50")
 
 
@@ -129,7 +131,14 @@ def test_an_id_that_cannot_be_made_unique_is_said():
 
 @pytest.mark.parametrize(
     ("word", "subset"),
-    [("train", "train"), (" Val ", "valid"), ("validation", "valid"), ("dev", "valid"), ("EVAL", "test"), ("dog", None)],
+    [
+        ("train", "train"),
+        (" Val ", "valid"),
+        ("validation", "valid"),
+        ("dev", "valid"),
+        ("EVAL", "test"),
+        ("dog", None),
+    ],
 )
 def test_subset_names(word, subset):
     assert subset_name(word) == subset

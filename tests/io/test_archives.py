@@ -87,10 +87,14 @@ def test_what_systems_add_is_ignored(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
-@pytest.mark.parametrize("member", ["../evil.wav", "audio/../../evil.wav", "/etc/passwd", "C:/evil.wav", "..\\evil.wav"])
+@pytest.mark.parametrize(
+    "member", ["../evil.wav", "audio/../../evil.wav", "/etc/passwd", "C:/evil.wav", "..\\evil.wav"]
+)
 def test_members_that_lead_outside_are_refused(tmp_path, name, member):
     path = WRITERS[name](tmp_path / name, {**FILES, member: b"evil"})
-    message = rf"expected members inside the archive, got '{re.escape(member)}', which escapes it; do not trust this archive$"
+    message = (
+        rf"expected members inside the archive, got '{re.escape(member)}', which escapes it; do not trust this archive$"
+    )
     with pytest.raises(FetchError, match=message):
         open_members(path, tmp_path / "work")
 
@@ -111,7 +115,9 @@ def test_a_missing_member_is_said(tmp_path, name):
 def test_a_truncated_archive_is_refused(tmp_path, name, share):
     path = WRITERS[name](tmp_path / name, FILES | {"audio/noise.wav": bytes(range(256)) * 40})
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(FetchError, match=r": expected a whole .+, got a damaged one \(.+\); delete it and get it again$"):
+    with pytest.raises(
+        FetchError, match=r": expected a whole .+, got a damaged one \(.+\); delete it and get it again$"
+    ):
         open_members(path, tmp_path / "work")
     assert not list((tmp_path / "work").glob("*")), "nothing half-uncompressed stays"
 
@@ -137,7 +143,9 @@ def test_damaged_bytes_of_a_zip_member_are_found_on_reading(tmp_path, compressio
     data = bytearray(path.read_bytes())
     data[60:70] = b"damaged!!!"
     path.write_bytes(data)
-    with pytest.raises(FetchError, match=r"a\.zip: expected a whole zip at audio/a\.wav, got a damaged one \(.+\); delete"):
+    with pytest.raises(
+        FetchError, match=r"a\.zip: expected a whole zip at audio/a\.wav, got a damaged one \(.+\); delete"
+    ):
         open_members(path, tmp_path / "work").read("audio/a.wav")
 
 
@@ -145,7 +153,9 @@ def test_a_tar_that_shrinks_after_opening_is_said(tmp_path):
     path = write_tar(tmp_path / "a.tar", FILES)
     members = open_members(path, tmp_path / "work")
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(FetchError, match=r"a\.tar: expected a whole tar at audio/a\.wav, got a damaged one \(.+\); delete"):
+    with pytest.raises(
+        FetchError, match=r"a\.tar: expected a whole tar at audio/a\.wav, got a damaged one \(.+\); delete"
+    ):
         members.read("audio/a.wav")
 
 

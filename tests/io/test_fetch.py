@@ -48,16 +48,24 @@ def test_a_good_file_arrives_whole(tmp_path, server, sha256):
         (
             "/a.zip",
             "0" * 64,
-            r"/a\.zip: expected sha256 0{64}, got other bytes \(.+" + SHA256 + r".+\); the published file has changed or the "
+            r"/a\.zip: expected sha256 0{64}, got other bytes \(.+"
+            + SHA256
+            + r".+\); the published file has changed or the "
             r"download was cut short: try again, or give a good copy with --archive$",
         ),
         (
             "/none.zip",
             SHA256,
-            r"/none\.zip: expected the archive, got HTTPError \(404 .+\); try again, or download it by other means and give it "
-            r"with --archive$",
+            (
+                r"/none\.zip: expected the archive, got HTTPError \(404 .+\); try again, or download it by other means and give it "
+                r"with --archive$"
+            ),
         ),
-        ("/cut.zip", SHA256, r"/cut\.zip: expected the archive, got \w+Error \(.+\); try again, or download it by other"),
+        (
+            "/cut.zip",
+            SHA256,
+            r"/cut\.zip: expected the archive, got \w+Error \(.+\); try again, or download it by other",
+        ),
         ("/cut.zip", None, r"/cut\.zip: expected the archive, got \w+Error \(.+\); try again, or download it by other"),
     ],
 )

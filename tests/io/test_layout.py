@@ -27,7 +27,9 @@ def test_archives_can_be_shared(monkeypatch):
 def test_a_folder_of_ones_own_holds_everything(monkeypatch):
     monkeypatch.delenv("AUDIOPREP_ARCHIVES", raising=False)
     layout = Layout.in_folder("birds", Path("out"))
-    assert all(path.is_relative_to("out") for path in (layout.raw, layout.audio, layout.loudness, layout.cuts, layout.splits))
+    assert all(
+        path.is_relative_to("out") for path in (layout.raw, layout.audio, layout.loudness, layout.cuts, layout.splits)
+    )
     assert all(path.is_relative_to("out") for path in (layout.archives, layout.work))
 
 
@@ -43,7 +45,9 @@ def layout(tmp_path, monkeypatch):
 def test_a_missing_or_damaged_ledger_is_said(layout, content):
     if content is not None:
         (layout.raw / "download.json").write_text(content)
-    with pytest.raises(ShardError, match=r"download\.json: expected the ledger of the download stage, got none; run that"):
+    with pytest.raises(
+        ShardError, match=r"download\.json: expected the ledger of the download stage, got none; run that"
+    ):
         read_ledger(layout)
 
 
@@ -60,5 +64,7 @@ def test_the_source_is_the_archive_or_the_folder(layout, tmp_path):
     assert source_path(layout, None) == layout.archives / "a.zip"
     write_ledger(layout, {"source": {"origin": "folder", "name": ""}})
     assert source_path(layout, str(tmp_path)) == tmp_path
-    with pytest.raises(FetchError, match=r"gone: expected the folder source of birds \(sha256 of each file\), found none"):
+    with pytest.raises(
+        FetchError, match=r"gone: expected the folder source of birds \(sha256 of each file\), found none"
+    ):
         source_path(layout, str(tmp_path / "gone"))

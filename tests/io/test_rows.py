@@ -24,7 +24,10 @@ def _parquet(rows):
         ("m.csv", 'file_name,label\na.wav,"dog, big"\né.wav,a\u2028b\n'.encode()),
         ("m.CSV", '\ufefffile_name,label\r\na.wav,"dog, big"\r\né.wav,a\u2028b\r\n'.encode()),
         ("m.tsv", "file_name\tlabel\na.wav\tdog, big\né.wav\ta\u2028b\n".encode()),
-        ("m.jsonl", '{"file_name": "a.wav", "label": "dog, big"}\n\n{"file_name": "é.wav", "label": "a\u2028b"}'.encode()),
+        (
+            "m.jsonl",
+            '{"file_name": "a.wav", "label": "dog, big"}\n\n{"file_name": "é.wav", "label": "a\u2028b"}'.encode(),
+        ),
         ("m.parquet", _parquet(ROWS)),
     ],
 )
@@ -40,14 +43,26 @@ def test_an_empty_file_has_no_rows(name):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("m.csv", b"file_name,label\na.wav,dog,barking\n", r"^m\.csv: expected csv rows, got more fields than columns in row 1;"),
+        (
+            "m.csv",
+            b"file_name,label\na.wav,dog,barking\n",
+            r"^m\.csv: expected csv rows, got more fields than columns in row 1;",
+        ),
         ("m.csv", b"\xff\xfe\x00", r"^m\.csv: expected csv rows, got 'utf-8' codec can't decode .+; mend the file$"),
-        ("m.csv", b'a,b\n"' + b"x" * 200_000, r"^m\.csv: expected csv rows, got field larger than field limit .+; mend"),
+        (
+            "m.csv",
+            b'a,b\n"' + b"x" * 200_000,
+            r"^m\.csv: expected csv rows, got field larger than field limit .+; mend",
+        ),
         ("m.jsonl", b'{"a": 1}\n{"a": ', r"^m\.jsonl: expected jsonl rows, got Expecting value: .+; mend the file$"),
         ("m.jsonl", b'{"a": 1}\n[1]\n', r"^m\.jsonl: expected jsonl rows, got list in row 2; mend the file$"),
         ("m.parquet", b"no parquet", r"^m\.parquet: expected parquet rows, got .+; mend the file$"),
         ("m.parquet", _parquet(ROWS)[:-30] + b"\0" * 30, r"^m\.parquet: expected parquet rows, got .+; mend the file$"),
-        ("m.parquet", _parquet(ROWS).replace(b"label", b"\xff\xff\xff\xff\xff"), r"^m\.parquet: expected parquet rows, got"),
+        (
+            "m.parquet",
+            _parquet(ROWS).replace(b"label", b"\xff\xff\xff\xff\xff"),
+            r"^m\.parquet: expected parquet rows, got",
+        ),
     ],
 )
 def test_other_bytes_are_refused_in_one_line(name, data, message):

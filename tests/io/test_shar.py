@@ -38,9 +38,7 @@ def test_a_damaged_tar_is_said(tmp_path, damage):
     path = tmp_path / "recording.000000.tar"
     write_audio_tar(path, [("a", bytes(2000), 16000)], 16000)
     damage(path)
-    message = (
-        r"recording\.000000\.tar: expected a whole audio shard, got .+; delete its folder and run the resample stage again$"
-    )
+    message = r"recording\.000000\.tar: expected a whole audio shard, got .+; delete its folder and run the resample stage again$"
     with pytest.raises(ShardError, match=message):
         list(read_audio_tar(path))
 
@@ -58,5 +56,7 @@ def test_damaged_cuts_are_said(tmp_path, content):
     path = tmp_path / "cuts.000000.jsonl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ShardError, match=re.escape(f"{path}: expected cuts, got ") + ".+; run the stage that makes them$"):
+    with pytest.raises(
+        ShardError, match=re.escape(f"{path}: expected cuts, got ") + ".+; run the stage that makes them$"
+    ):
         read_cuts(path)

@@ -39,12 +39,16 @@ def test_a_damaged_table_is_said(tmp_path, content):
     path = tmp_path / "facts.parquet"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ShardError, match=r"facts\.parquet: expected a table, got .+; run the stage that makes it$") as error:
+    with pytest.raises(
+        ShardError, match=r"facts\.parquet: expected a table, got .+; run the stage that makes it$"
+    ) as error:
         read_table(path)
     assert "\n" not in str(error.value)
 
 
 def test_a_column_that_is_not_there_is_said(tmp_path):
     write_table(tmp_path / "a.parquet", rows_to_table([], GAINS))
-    with pytest.raises(ShardError, match=r"a\.parquet: expected a table, got .*loudness.*; run the stage that makes it$"):
+    with pytest.raises(
+        ShardError, match=r"a\.parquet: expected a table, got .*loudness.*; run the stage that makes it$"
+    ):
         read_table(tmp_path / "a.parquet", ["loudness"])

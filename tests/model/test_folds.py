@@ -14,7 +14,7 @@ from audioprep.model.folds import FoldJob, train_folds
 ONE_EPOCH = QUICK.model_copy(update={"epochs": 1, "folds": (1,)})
 
 
-def in_process(jobs: list[FoldJob]):  # noqa: ANN201
+def in_process(jobs: list[FoldJob]):
     """Train in this process: a worker would import torch for every test."""
     for job in jobs:
         folds._finished_epochs = type("Silent", (), {"put": lambda *_: None})()
@@ -46,9 +46,7 @@ def test_no_work_is_left_behind(checkpoints: Path) -> None:
 
 def test_workers_and_this_process_train_the_same(toy: Path, checkpoints: Path, tmp_path: Path, quick: None) -> None:
     train_folds(toy, SPLIT, SMALL_MODEL, QUICK.model_copy(update={"folds": (2,)}), tmp_path / "w", tmp_path / "out")
-    here, there = (load_checkpoint(folder / "fold2.pt").classifier for folder in (tmp_path / "out", checkpoints))
-    for name, value in here.state_dict().items():
-        assert value.equal(there.state_dict()[name]), name
+    assert (tmp_path / "out/fold2.pt").read_bytes() == (checkpoints / "fold2.pt").read_bytes()
 
 
 def test_finished_folds_are_kept_for_the_next_run(

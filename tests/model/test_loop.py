@@ -71,6 +71,15 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
     assert resumed.history == undisturbed.history
 
 
+def test_the_state_of_another_fold_is_refused(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
+    train(corpus, tmp_path / "1.pt", SHORT.model_copy(update={"epochs": 1}))
+    with pytest.raises(ModelError, match=r"1.pt: expected the state of fold 2, got fold 1; delete it"):
+        train_fold(corpus, SMALL_MODEL, SHORT, 2, tmp_path / "1.pt", lambda: None)
+
+
 def test_the_tested_fold_decides_nothing(corpus: Corpus, tmp_path: Path) -> None:
     altered = dataclasses.replace(
         corpus, values_KNM=corpus.values_KNM.copy(), targets_K=corpus.targets_K.copy(), stats=_spoilt_stats(corpus)
@@ -150,7 +159,7 @@ def test_a_loss_that_is_no_number_stops_the_training(corpus: Corpus, tmp_path: P
         train(broken, tmp_path / "1.pt")
 
 
-def _spoilt_stats(corpus: Corpus):  # noqa: ANN202
+def _spoilt_stats(corpus: Corpus):
     rows = corpus.rows(1, {"test"})
     sum_KM = corpus.stats.sum_KM.copy()
     sum_KM[rows] = 1e9

@@ -79,6 +79,6 @@ def test_weights_of_every_convolution_become_int8(fp32: Path, tmp_path: Path) ->
 def test_the_front_and_the_softmax_stay_float(fp32: Path, tmp_path: Path) -> None:
     to_int8(fp32, tmp_path / "int8.onnx", VALUES_KNM[:4], PLANS[0])
     nodes = onnx.load(tmp_path / "int8.onnx").graph.node
-    kinds = [node.op_type for node in nodes if node.op_type not in ("DequantizeLinear",)]
+    kinds = [node.op_type for node in nodes if node.op_type != "DequantizeLinear"]
     assert kinds.index("QuantizeLinear") > kinds.index("AveragePool")
     assert kinds[-1] == "Softmax"

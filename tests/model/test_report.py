@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from audioprep.config.training import EvaluateRule
-from audioprep.model.charts import Line, line_chart, mean_line
 from audioprep.model.evaluate import evaluate
+from audioprep.model.report.charts import Line, line_chart, mean_line
 
-VOID = {"meta", "br", "img", "input", "line"}
+VOID = {"meta", "br"}
 
 
 class Balanced(HTMLParser):
@@ -23,6 +23,9 @@ class Balanced(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """`<line/>` opens and closes itself."""
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag

@@ -69,7 +69,13 @@ class Run:
 
     @property
     def recipe_rule(self):
-        default = {"recipe": "folder", "root": str(self.root), "window_s": 0.8, "split": "grouped-3fold", "num_shards": 4}
+        default = {
+            "recipe": "folder",
+            "root": str(self.root),
+            "window_s": 0.8,
+            "split": "grouped-3fold",
+            "num_shards": 4,
+        }
         return RecipeRule(**{**default, **self.rule})
 
     def download(self):

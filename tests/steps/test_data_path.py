@@ -118,9 +118,7 @@ def test_features_equal_torchaudio(prepared):
     mel = torchaudio.transforms.MelSpectrogram(16000, f_min=50.0, mel_scale="slaney", norm="slaney", **common)
     to_db = torchaudio.transforms.AmplitudeToDB("power")
     mfcc = torchaudio.transforms.MFCC(16000, 13, melkwargs=common)
-    kernels = {
-        kind: feature_kernel(kind, getattr(rules, kind).model_dump(mode="json"), 16000) for kind in KINDS
-    }
+    kernels = {kind: feature_kernel(kind, getattr(rules, kind).model_dump(mode="json"), 16000) for kind in KINDS}
     for name, wave_T in _windows(prepared):
         wave = torch.from_numpy(wave_T)
         for kind, witness in (("logmel", to_db(mel(wave))), ("mfcc", mfcc(wave))):
@@ -212,7 +210,9 @@ def test_a_second_run_makes_nothing_and_a_new_target_decodes_nothing(corpus, tmp
 def test_a_changed_mfcc_rule_leaves_logmel_alone(corpus, tmp_path, made):
     run = Run(corpus, tmp_path).all()
     before = tree(run.layout.features("logmel"))
-    run.params = run.params.model_validate({**run.params.model_dump(), "features": {"mfcc": {"n_mfcc": 20, "deltas": 2}}})
+    run.params = run.params.model_validate(
+        {**run.params.model_dump(), "features": {"mfcc": {"n_mfcc": 20, "deltas": 2}}}
+    )
     run.all()
     assert tree(run.layout.features("logmel")) == before
     assert made == {"audio": 4, "features": 12}
@@ -249,14 +249,22 @@ def test_relabelling_changes_no_feature_shard(corpus, tmp_path, made):
 
 def test_32_khz(corpus, tmp_path):
     run = Run(corpus, tmp_path)
-    run.params = run.params.model_validate({**run.params.model_dump(), "resample": {"rate_hz": 32000, "max_bad_fraction": 0.1}})
+    run.params = run.params.model_validate(
+        {**run.params.model_dump(), "resample": {"rate_hz": 32000, "max_bad_fraction": 0.1}}
+    )
     run.all()
     assert read_features(run.layout.features("logmel")).values_KNM.shape == (USED, 81, 64)
     assert read_index(run.layout.audio)["rule"] == {"rate_hz": 32000}
 
 
 def test_parts_of_files_become_clips_of_one_group(corpus, tmp_path):
-    rows = ["file_name,label,start,end", "bell/0.wav,a,0,0.2", "bell/0.wav,b,0.2,0.4", "rain/0.wav,a,,0.3", "rain/1.wav,b,9,"]
+    rows = [
+        "file_name,label,start,end",
+        "bell/0.wav,a,0,0.2",
+        "bell/0.wav,b,0.2,0.4",
+        "rain/0.wav,a,,0.3",
+        "rain/1.wav,b,9,",
+    ]
     root = tmp_path / "corpus"
     for name in ("bell/0.wav", "rain/0.wav", "rain/1.wav"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -274,7 +282,11 @@ def test_parts_of_files_become_clips_of_one_group(corpus, tmp_path):
     }
     run.resample()
     facts = _rows(run.layout.audio / "facts.parquet")
-    assert {name: row["num_samples"] for name, row in facts.items()} == {"bell--0-1": 3200, "bell--0-2": 3200, "rain--0": 4800}
+    assert {name: row["num_samples"] for name, row in facts.items()} == {
+        "bell--0-1": 3200,
+        "bell--0-2": 3200,
+        "rain--0": 4800,
+    }
     assert _rows(run.layout.audio / "status.parquet")["rain--1"]["status"] == "out_of_range"
 
 
@@ -312,11 +324,13 @@ def test_a_recording_that_is_lost_is_said(corpus, tmp_path):
     run.download()
     run.resample()
     run.decide()
-    path = sorted(run.layout.cuts.glob("*.jsonl"))[0]
+    path = min(run.layout.cuts.glob("*.jsonl"))
     first, *rest = path.read_text().splitlines()
     path.write_text("\n".join([first.replace(json.loads(first)["id"], "lost--1"), *rest]) + "\n")
     assert read_cuts(path)[0]["id"] == "lost--1"
-    message = r"recording\.000000\.tar: expected \d+ recordings, got \d+, lost--1 is missing; run the resample stage again$"
+    message = (
+        r"recording\.000000\.tar: expected \d+ recordings, got \d+, lost--1 is missing; run the resample stage again$"
+    )
     with pytest.raises(ShardError, match=message):
         run.features()
 

@@ -10,9 +10,9 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.model.charts import Line, Point, line_chart, mean_line
+from audioprep.model.report.charts import Line, Point, line_chart, mean_line
 
-_TEMPLATE = "report.html.j2"
+_TEMPLATE = "page.html.j2"
 _NUM_CONFUSIONS = 8
 # With more classes than this a number no longer fits into a cell of the matrix.
 _MAX_CLASSES_WITH_NUMBERS = 24

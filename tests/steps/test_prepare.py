@@ -1,0 +1,272 @@
+"""One command for a corpus: straight to a folder, and what it writes into params.yaml."""
+
+import shutil
+
+import pytest
+from steps.small_corpus import Run, tree
+
+from audioprep.config.data import DataParams, load_data_params
+from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError
+from audioprep.io.layout import Layout
+from audioprep.steps import prepare
+
+PARAMS = """\
+# Every parameter.
+datasets: [demo]              # what is prepared
+
+recipes:
+  demo:                       # the demo
+    recipe: demo
+    window_s: 2.0
+    split: official-5fold
+
+resample:
+  max_bad_fraction: 0.05      # one in twenty
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Return an empty folder, which is the current one."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_folder_is_prepared_without_dvc_and_with_the_same_bytes(corpus, here, capsys):
+    (here / "params.yaml").write_text(PARAMS)
+    prepare.prepare_in_folder("small", here / "out", None, corpus)
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "small: 1 duplicate, 21 ok, 1 silent, 1 truncated"
+    assert out[1].startswith("small: 21 clips of 5 s in 4 shards, from 0.00 hours of audio")
+    by_stage = Run(
+        corpus, here / "stages", load_data_params(), {"window_s": 5.0, "split": "grouped-5fold", "num_shards": None}
+    )
+    by_stage.all()
+    assert tree(here / "stages") == tree(here / "out")
+    assert (here / "params.yaml").read_text() == PARAMS, "only a project's parameters are changed"
+    before = {path: path.stat().st_mtime_ns for path in (here / "out" / "logmel").iterdir()}
+    prepare.prepare_in_folder("small", here / "out", None, corpus)
+    assert {path: path.stat().st_mtime_ns for path in (here / "out" / "logmel").iterdir()} == before
+
+
+def test_a_changed_file_is_noticed(corpus, here):
+    (here / "params.yaml").write_text(PARAMS)
+    shutil.copytree(corpus, here / "corpus")
+    prepare.prepare_in_folder("small", here / "out", None, here / "corpus")
+    before = tree(here / "out" / "audio" / "shar")
+    shutil.copyfile(corpus / "rain" / "5.wav", here / "corpus" / "rain" / "1.wav")
+    prepare.prepare_in_folder("small", here / "out", None, here / "corpus")
+    changed = {name for name, digest in tree(here / "out" / "audio" / "shar").items() if before[name] != digest}
+    assert {name.split(".")[0] for name in changed} == {"recording", "cuts"}
+    assert len({name.split(".")[1] for name in changed}) <= 2, "the shard of the file, and that of its new duplicate"
+
+
+def test_parameters_that_do_not_fit_the_new_corpus_are_refused_first(corpus, here):
+    (here / "params.yaml").write_text("resample: {rate_hz: 4000}\nfeatures: {logmel: {n_fft: 32768}}\n")
+    message = r"^params\.yaml: recipes\.small\.window_s: expected at least one frame of 32768 samples, got 5 s = 20000"
+    with pytest.raises(ConfigError, match=message):
+        prepare.prepare_in_folder("small", here / "out", None, corpus)
+    assert not (here / "out" / "raw").exists()
+
+
+DATA = DataParams.model_validate(
+    {"recipes": {"birds": {"recipe": "folder", "root": "/b", "window_s": 1, "split": "grouped-5fold"}}}
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "archive", "root", "error", "message"),
+    [
+        (
+            "demoo",
+            None,
+            None,
+            DatasetError,
+            r"^corpus: expected one of birds, demo, esc50, folder, got 'demoo'; did you mean 'demo'",
+        ),
+        (
+            "demoo",
+            "a.zip",
+            None,
+            DatasetError,
+            r"^corpus: expected one of birds, demo, esc50, folder, got 'demoo'; did you mean",
+        ),
+        ("esc50", "a.zip", ".", DatasetError, r"^esc50: expected --archive or --root, got both; give one$"),
+        (
+            "esc50",
+            None,
+            ".",
+            DatasetError,
+            r"^esc50: expected --archive or nothing, got --root; give your own corpus another name$",
+        ),
+        ("new", None, "gone", FetchError, r"gone: expected a folder, found none; give the folder with the recordings$"),
+        (
+            "folder",
+            None,
+            None,
+            DatasetError,
+            r"^folder: expected the folder with the recordings, got none; give it with --root PATH$",
+        ),
+        (
+            "birds",
+            "a.zip",
+            None,
+            DatasetError,
+            r"^birds: expected --root PATH for a folder of recordings, got --archive; give the folder$",
+        ),
+        (
+            "esc50",
+            "gone.zip",
+            None,
+            FetchError,
+            r"gone\.zip: expected an archive, found none; run the download stage, or place",
+        ),
+        ("esc50", ".", None, FetchError, r": expected an archive, got a folder; pack it as a zip$"),
+        (
+            "My-Birds",
+            None,
+            ".",
+            DatasetError,
+            r"^corpus: expected a name of a-z, 0-9 and _, not archives, got 'My-Birds'; rename it$",
+        ),
+        (
+            "archives",
+            None,
+            ".",
+            DatasetError,
+            r"^corpus: expected a name of a-z, 0-9 and _, not archives, got 'archives'; rename",
+        ),
+        ("empty", None, ".", DatasetError, r"^folder: expected audio files, got an empty folder; use class/"),
+    ],
+)
+def test_names_and_options_that_do_not_go_together(here, name, archive, root, error, message):
+    with pytest.raises(error, match=message):
+        prepare._resolve(
+            name, DATA, Layout.in_project(name), archive and here.joinpath(archive), root and here.joinpath(root)
+        )
+    assert not list(here.iterdir()), "nothing half-written"
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "split"),
+    [
+        (",fold", ["1", "2", "3", "4"], "official-4fold"),
+        (",fold", ["1", "2", "3", ""], "grouped-5fold"),
+        (",fold", ["1", "2", "1", "2"], "grouped-5fold"),
+        (",split", ["train", "train", "val", "test"], "official"),
+        (",split", ["train", "train", "val", "val"], "grouped-5fold"),
+        ("", [""] * 4, "grouped-5fold"),
+    ],
+)
+def test_a_folders_own_split_is_the_default(here, columns, values, split):
+    rows = [f"{number}.wav,{'ab'[number % 2]}{',' if columns else ''}{value}" for number, value in enumerate(values)]
+    (here / "metadata.csv").write_text("\n".join([f"file_name,label{columns}", *rows]))
+    assert prepare._resolve("birds", DataParams(), Layout.in_project("birds"), None, here).split == split
+
+
+def test_an_archive_is_put_in_its_place(here, corpus):
+    shutil.make_archive(str(here / "ESC-50"), "zip", corpus)
+    published = prepare.load_recipe("esc50").archives[0]
+    layout = Layout.in_project("esc50")
+    assert prepare._place(published, layout, here / "ESC-50.zip") == "user-ESC-50.zip"
+    placed = layout.archives / "user-ESC-50.zip"
+    assert placed.read_bytes() == (here / "ESC-50.zip").read_bytes()
+    assert prepare._place(published, layout, placed) == "user-ESC-50.zip", "where it lies it may stay"
+    (here / "other.zip").write_bytes(b"other")
+    assert prepare._place(published, layout, here / "other.zip") == "other.zip"
+    assert sorted(path.name for path in layout.archives.iterdir()) == ["other.zip", "user-ESC-50.zip"]
+
+
+def test_an_archive_on_another_disk_is_copied(here, monkeypatch):
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(prepare.os, "link", refuse)
+    (here / "a.zip").write_bytes(b"a")
+    layout = Layout.in_project("esc50")
+    assert prepare._place(prepare.load_recipe("esc50").archives[0], layout, here / "a.zip") == "a.zip"
+    assert (layout.archives / "a.zip").read_bytes() == b"a"
+
+
+def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, capsys):
+    (here / "params.yaml").write_text(PARAMS)
+    params = load_data_params()
+    rule = prepare._resolve("birds", params, Layout.in_project("birds"), None, corpus)
+    prepare._write_params("birds", rule, params)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        f"params.yaml: recipes.birds is now recipe=folder, root={corpus}, window_s=5.0, split=grouped-5fold",
+        "params.yaml: datasets is now [demo, birds]",
+    ]
+    text = (here / "params.yaml").read_text()
+    assert all(
+        comment in text for comment in ("# Every parameter.", "# what is prepared", "# the demo", "# one in twenty")
+    )
+    assert load_data_params().recipes["birds"] == rule
+    prepare._write_params("birds", rule, load_data_params())
+    assert capsys.readouterr().out == ""
+    assert (here / "params.yaml").read_text() == text
+
+
+def test_a_params_yaml_that_cannot_be_written_is_said(corpus, here, monkeypatch):
+    (here / "params.yaml").write_text(PARAMS)
+    params = load_data_params()
+    rule = prepare._resolve("birds", params, Layout.in_project("birds"), None, corpus)
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    with pytest.raises(
+        ConfigError, match=r"^params\.yaml: expected to write it, got Read-only file system; make it writable$"
+    ):
+        prepare._write_params("birds", rule, params)
+    assert (here / "params.yaml").read_text() == PARAMS
+
+
+def test_a_failing_stage_is_one_line(here):
+    message = r"^demo: expected its stages to finish, got exit status \d+ of dvc; mend what the line above says, or see more with"
+    with pytest.raises(ShardError, match=message):
+        prepare._repro("demo", "split@demo")
+
+
+def test_a_corpus_that_cannot_be_had_leaves_params_yaml_as_it_was(corpus, here, monkeypatch):
+    def fail(*_):
+        raise ShardError("birds: expected its stages to finish")
+
+    (here / "params.yaml").write_text(PARAMS)
+    monkeypatch.setattr(prepare, "_repro", fail)
+    with pytest.raises(ShardError, match="birds: expected its stages to finish"):
+        prepare.prepare_in_project("birds", None, corpus)
+    assert (here / "params.yaml").read_text() == PARAMS
+
+
+def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_changed(
+    corpus, here, monkeypatch, capsys
+):
+    calls = []
+    (here / "params.yaml").write_text(PARAMS)
+    monkeypatch.setattr(prepare, "_repro", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(prepare, "_summary", lambda *_: iter(["done"]))
+    prepare.prepare_in_project("birds", None, corpus)
+    prepare.prepare_in_project("demo", None, None)
+    (here / "data" / "archives" / "demo").mkdir(parents=True)
+    (here / "data" / "archives" / "demo" / "demo.zip").touch()
+    prepare.prepare_in_project("demo", None, None)
+    forced = ["--force" in call for call in calls if "--single-item" in call]
+    assert forced == [True, True, False]
+    assert calls[1] == ("birds", "features@birds-logmel", "features@birds-mfcc", "split@birds")
+    assert capsys.readouterr().out.splitlines()[-1] == "done"
+
+
+def test_the_project_is_found_from_below(tmp_path):
+    (tmp_path / "project" / ".dvc").mkdir(parents=True)
+    below = tmp_path / "project" / "data" / "deep"
+    below.mkdir(parents=True)
+    assert prepare.project_root(below) is None
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / "project" / name).touch()
+    assert prepare.project_root(below) == tmp_path / "project"
+    assert prepare.project_root(tmp_path) is None

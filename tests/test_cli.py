@@ -1,0 +1,205 @@
+"""The command line: frozen options, one line for an error, and nothing heavy imported before it is needed."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner
+
+from audioprep import cli
+from audioprep.engine import fresh_folder
+from audioprep.errors import AudioError
+
+COMMANDS = {
+    "datasets": [],
+    "prepare": ["name", "--archive", "--root", "--out"],
+    "inspect": ["what", "--data", "--picture"],
+    "audit": ["name", "--data"],
+    "predict": ["files", "--model", "--top"],
+}
+HEAVY = (
+    "torch",
+    "torchaudio",
+    "lhotse",
+    "scipy",
+    "numpy",
+    "pyarrow",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "onnxruntime",
+    "dvc",
+)
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+
+
+@pytest.fixture
+def fails(monkeypatch, capsys):
+    """Run the command line as a user would, and return the one line with which it fails."""
+
+    def call(*arguments, status=1):
+        monkeypatch.setattr(sys, "argv", ["audioprep", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            cli.main()
+        assert leaving.value.code == status
+        return capsys.readouterr().err
+
+    return call
+
+
+def test_commands_and_options_are_frozen():
+    group = typer.main.get_command(cli.app)
+    found = {
+        name: [param.opts[0] if param.opts[0].startswith("-") else param.name for param in command.params]
+        for name, command in group.commands.items()
+    }
+    assert found == COMMANDS
+    assert {param.opts[0] for param in group.params} == {"--debug", "--version"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_has_help(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    for option in COMMANDS[command]:
+        if option.startswith("--"):
+            assert option in result.output
+    group = typer.main.get_command(cli.app)
+    assert group.commands[command].help
+    assert all(param.help for param in group.commands[command].params if param.name != "help")
+
+
+def test_version():
+    result = run("--version")
+    assert re.fullmatch(r"audioprep \d+\.\d+\.\d+\S*\n", result.output)
+
+
+def test_without_a_command_there_is_help():
+    assert all(command in run().output for command in COMMANDS)
+
+
+def imported_after(code):
+    """Return the heavy modules that are loaded after running some code in a fresh interpreter."""
+    script = f"{code}\nimport sys\nprint(*[name for name in {HEAVY} if name in sys.modules])"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
+
+
+def test_the_command_line_imports_nothing_heavy():
+    assert imported_after("import audioprep.cli") == []
+
+
+@pytest.mark.parametrize(
+    "module", ["resample", "features", "download", "loudness", "trim", "split", "prepare", "inspect"]
+)
+def test_the_data_path_imports_neither_torch_nor_lhotse(module):
+    found = imported_after(f"import audioprep.steps.{module}")
+    assert not {"torch", "torchaudio", "lhotse", "sklearn", "matplotlib", "dvc"} & set(found)
+
+
+def test_datasets_lists_every_corpus():
+    output = run("datasets").output
+    for text in ("demo", "esc50", "folder", "2,000", "CC-BY-NC-3.0", "official-5fold", "2.78"):
+        assert text in output
+
+
+def test_an_error_is_one_line_without_a_traceback(fails, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    err = fails("prepare", "ecs50", "--out", tmp_path / "out")
+    assert err == "error: corpus: expected one of demo, esc50, folder, got 'ecs50'; did you mean 'esc50'?\n"
+    err = fails("--debug", "prepare", "ecs50", "--out", tmp_path / "out")
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.endswith("did you mean 'esc50'?\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_option_is_said(fails):
+    assert "No such option: --arhive" in fails("prepare", "esc50", "--arhive", "a.zip", status=2)
+
+
+def test_prepare_outside_a_project(fails, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert re.fullmatch(
+        r"error: .+: expected an audioprep project \(\.dvc, dvc\.yaml, params\.yaml\); give --out DIR\n",
+        fails("prepare", "demo"),
+    )
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Return a folder of two classes of three sounds each."""
+    root = tmp_path_factory.mktemp("sounds")
+    for number in range(6):
+        path = root / "ab"[number % 2] / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, np.random.default_rng(number).uniform(-0.5, 0.5, 8000), 16000)
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(sounds, tmp_path_factory):
+    """Return a data folder in which the corpus `birds` is prepared by the command line."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIOPREP_WORKERS", "1")
+        patch.chdir(fresh_folder(folder / "here"))
+        (folder / "here" / "params.yaml").write_text(
+            "recipes:\n  birds: {recipe: folder, window_s: 0.5, split: grouped-3fold}\n"
+        )
+        result = run("prepare", "birds", "--root", str(sounds), "--out", str(folder / "birds"))
+    shutil.rmtree(folder / "here")
+    assert "birds: 6 clips of 0.5 s in " in result.output
+    return folder
+
+
+def test_audit_shows_the_findings(data, fails):
+    assert run("audit", "birds", "--data", str(data)).output.splitlines() == [
+        "birds/grouped-3fold: 6 clips, 6 groups; nothing found",
+        f"  details in {data / 'birds' / 'splits' / 'audit.md'}",
+    ]
+    assert run("audit", "birds", "--data", str(data / "birds")).exit_code == 0
+    assert "prepared corpus: expected one of birds, got 'brids'; did you mean 'birds'?" in fails(
+        "audit", "brids", "--data", data
+    )
+    assert "none: expected a prepared corpus, found none; run `audioprep prepare birds` first" in fails(
+        "audit", "birds", "--data", data / "none"
+    )
+
+
+def test_inspect_shows_a_clip_or_a_shard(data, tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    output = run("inspect", "a--0", "--data", str(data)).output
+    assert "a--0 in birds" in output
+    assert "reports/inspect/a--0.png" in output
+    assert (tmp_path / "reports" / "inspect" / "a--0.png").exists()
+    assert ": 6 rows, " in run("inspect", str(data / "birds" / "audio" / "facts.parquet")).output
+    assert "clip: expected one of 6 ids, got 'a--00'; did you mean 'a--0'?" in fails("inspect", "a--00", "--data", data)
+
+
+def test_predict_prints_the_best_classes_and_counts_what_it_cannot_read(monkeypatch, fails, capsys, tmp_path):
+    class Predictor:
+        def __init__(self, bundle):
+            assert bundle == tmp_path
+
+        def predict(self, path):
+            if path.name == "bad.wav":
+                raise AudioError("empty", "the file has 0 bytes")
+            return [("dog", 0.7), ("cat", 0.2), ("owl", 0.1)]
+
+    monkeypatch.setattr("audioprep.edge.predict.Predictor", Predictor)
+    assert run("predict", "a.wav", "--model", str(tmp_path), "--top", "2").output == "a.wav: dog 0.700, cat 0.200\n"
+    err = fails("predict", "bad.wav", "a.wav", "--model", tmp_path)
+    assert err == "error: predict: 1 failed: empty: the file has 0 bytes; give files that hold audio\n"
+
+
+def test_predict_without_a_bundle_is_one_line(fails, tmp_path):
+    err = fails("predict", "a.wav", "--model", tmp_path / "none")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
