@@ -157,4 +157,4 @@ def _layouts(data: Path) -> list[Layout]:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,}"
+    return "-" if value is None else f"{value:,}"

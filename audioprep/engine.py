@@ -126,18 +126,14 @@ def publish(
     Raises:
         ShardError: A file of a finished shard is gone.
     """
-    beside = {
-        path.relative_to(out).as_posix(): _identity(path) for path in sorted(out.rglob("*")) if path.is_file()
-    }
+    beside = {path.relative_to(out).as_posix(): _identity(path) for path in sorted(out.rglob("*")) if path.is_file()}
     entries = []
     for shard in shards:
         placed = {name: target for name in shard.files if (target := place(name)) is not None}
         for name, target in placed.items():
             _link(shard.folder / name, out / target)
         files = {target: shard.files[name] for name, target in sorted(placed.items())}
-        entries.append(
-            {"shard": shard.index, "rows": shard.num_rows, "fingerprint": shard.fingerprint, "files": files}
-        )
+        entries.append({"shard": shard.index, "rows": shard.num_rows, "fingerprint": shard.fingerprint, "files": files})
     write_index(out, {**header, "files": beside, "shards": entries})
     shutil.rmtree(work, ignore_errors=True)
 
@@ -207,8 +203,9 @@ def _run(tasks: Sequence[ShardTask], function: ShardFunction, work: Path) -> Ite
         for task in tasks:
             yield _make(task, function, work)
         return
-    # Fresh interpreters, not forks: a fork would copy the parent's threads' locks in whatever state they are.
+    # Forks of a fresh interpreter, not of this one: that would copy its threads' locks in whatever state they are.
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([function.__module__])
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         futures: list[Future[Shard]] = [pool.submit(_make, task, function, work) for task in tasks]
         try:

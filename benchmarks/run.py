@@ -5,11 +5,6 @@ machines, nor between runs on a shared one; ratios within a run are.
 """
 
 import json
-import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import statistics
 import time
 from collections.abc import Callable
@@ -19,6 +14,7 @@ import librosa
 import numpy as np
 import torch
 import torchaudio
+from threadpoolctl import threadpool_limits
 
 from audioprep.config.data import LogmelRule, MfccRule
 from audioprep.console import show_table
@@ -47,14 +43,14 @@ def clips() -> tuple[str, list[np.ndarray]]:
 
 
 def ours() -> Kernel:
-    """Log-mel and MFCC as two stages make them: each from the wave."""
+    """Return log-mel and MFCC as two stages make them: each from the wave."""
     logmel = feature_kernel("logmel", LogmelRule().model_dump(), RATE_HZ)
     mfcc = feature_kernel("mfcc", MfccRule().model_dump(), RATE_HZ)
     return lambda wave_T: (logmel(wave_T), mfcc(wave_T))
 
 
 def torchaudio_peer() -> Kernel:
-    """The same two with torchaudio's transforms."""
+    """Return the same two with torchaudio's transforms."""
     torch.set_num_threads(1)
     mel = {"n_fft": 1024, "win_length": 400, "hop_length": 160, "n_mels": 64}
     logmel = torch.nn.Sequential(
@@ -72,7 +68,7 @@ def torchaudio_peer() -> Kernel:
 
 
 def librosa_peer() -> Kernel:
-    """The same two with librosa."""
+    """Return the same two with librosa."""
 
     def run(wave_T: np.ndarray) -> object:
         stft = {"n_fft": 1024, "win_length": 400, "hop_length": 160, "n_mels": 64}
@@ -104,7 +100,8 @@ def compare(kernels: dict[str, Kernel], waves: list[np.ndarray]) -> dict[str, fl
 def main() -> None:
     """Run every comparison, print the table and write it."""
     source, waves = clips()
-    medians = compare({"audioprep": ours(), "torchaudio": torchaudio_peer(), "librosa": librosa_peer()}, waves)
+    with threadpool_limits(1):
+        medians = compare({"audioprep": ours(), "torchaudio": torchaudio_peer(), "librosa": librosa_peer()}, waves)
     best = min((name for name in medians if name != "audioprep"), key=lambda name: medians[name])
     row = {
         "row": f"log-mel and MFCC of a 5-s clip, 16 kHz, n_fft 1024, 64 mels ({len(waves)} clips of {source})",
@@ -115,9 +112,11 @@ def main() -> None:
         "ratio": round(medians[best] / medians["audioprep"], 2),
         "all": {name: round(1e3 * value, 3) for name, value in medians.items()},
     }
-    show_table("Benchmarks", ("what", "ours", "best peer", "peer", "ratio"), [
-        (row["row"], f"{row['ours']} ms", row["best_peer"], f"{row['peer']} ms", f"{row['ratio']} x")
-    ])
+    show_table(
+        "Benchmarks",
+        ("what", "ours", "best peer", "peer", "ratio"),
+        [(row["row"], f"{row['ours']} ms", row["best_peer"], f"{row['peer']} ms", f"{row['ratio']} x")],
+    )
     (HERE / "results.json").write_text(json.dumps([row], indent=1) + "\n", encoding="utf-8")
 
 

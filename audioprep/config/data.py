@@ -107,7 +107,7 @@ class DataParams(Section):
     """Everything that the data stages read."""
 
     datasets: tuple[str, ...] = ("demo",)
-    recipes: dict[str, RecipeRule] = {}
+    recipes: dict[str, RecipeRule] = Field(default_factory=dict)
     resample: ResampleRule = ResampleRule()
     loudness: LoudnessRule = LoudnessRule()
     trim: TrimRule = TrimRule()
@@ -118,7 +118,9 @@ class DataParams(Section):
     @classmethod
     def _one_or_more_names(cls, value: object) -> object:
         if isinstance(value, str):
-            raise ValueError(f"expected a list such as [{value}], got '{value}'; put it in brackets")
+            raise ValueError(  # noqa: TRY004 - what pydantic turns into its own error
+                f"expected a list such as [{value}], got '{value}'; put it in brackets"
+            )
         return value
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ mirror of it may differ in that folder's name.
 import bz2
 import gzip
 import lzma
+import os
 import shutil
 import tarfile
 import zipfile
@@ -139,12 +140,13 @@ class _TarMembers(Members):
 
 
 class FolderMembers(Members):
-    """The files below a folder; a symbolic link to a file counts as that file, one to a folder is not entered."""
+    """The files below a folder; symbolic links count as what they point to."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise FetchError(f"{root}: expected a folder, found none; give the folder with the audio files")
-        paths = sorted(path for path in root.rglob("*") if path.is_file())
+        walk = os.walk(root, followlinks=True)
+        paths = sorted(path for folder, _, names in walk for name in names if (path := Path(folder, name)).is_file())
         self._root = root
         relative = [path.relative_to(root).as_posix() for path in paths]
         super().__init__(root, [Member(name, (root / name).stat().st_size, "") for name in relative])

@@ -108,7 +108,9 @@ def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | 
     start = round((start_s or 0.0) * file.samplerate)
     declared = file.frames
     if start and start >= declared:
-        raise AudioError("out_of_range", f"the part starts at {start_s} s, the file ends at {declared / file.samplerate:g} s")
+        raise AudioError(
+            "out_of_range", f"the part starts at {start_s} s, the file ends at {declared / file.samplerate:g} s"
+        )
     if start:
         file.seek(start)
     wanted = declared - start if end_s is None else round(end_s * file.samplerate) - start

@@ -18,7 +18,7 @@ from audioprep.config.data import DataParams, RecipeRule, load_data_params
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
 from audioprep.datasets.recipe import Archive, Clip, Recipe
-from audioprep.engine import file_sha256, read_index, write_atomically
+from audioprep.engine import INDEX_NAME, file_sha256, read_index, write_atomically
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
 from audioprep.io.archives import open_members
 from audioprep.io.layout import Layout
@@ -55,10 +55,10 @@ def prepare_in_project(name: str, archive: Path | None, root: Path | None) -> No
     rule = _resolve(name, params, layout, archive, root)
     before = PARAMS.read_text(encoding="utf-8")
     _write_params(name, rule, params)
-    # DVC cannot see a user's folder or archive: the download stage looks again whenever either may have changed.
-    is_stale = rule.root or archive or not (layout.archives / _archive_name(rule)).exists()
+    # DVC cannot see a user's folder or archive: the download stage looks again where either may have changed.
+    look_again = ["--force"] if rule.root or archive or _lacks_archive(layout, rule) else []
     try:
-        _repro(name, *(["--force"] if is_stale else []), "--single-item", f"download@{name}")
+        _repro(name, *look_again, "--single-item", f"download@{name}")
     except ShardError:
         # A corpus that cannot be had must not stand in the way of the others at the next `dvc repro`.
         write_atomically(PARAMS, before)
@@ -173,8 +173,10 @@ def _place(published: Archive, layout: Layout, archive: Path) -> str | None:
     return None if is_published else target.name
 
 
-def _archive_name(rule: RecipeRule) -> str:
-    return rule.archive or load_recipe(rule.recipe).archives[0].name
+def _lacks_archive(layout: Layout, rule: RecipeRule) -> bool:
+    """Tell whether the archive is gone and needed: who has the audio shards, from a colleague say, can do without."""
+    name = rule.archive or load_recipe(rule.recipe).archives[0].name
+    return not (layout.archives / name).exists() and not (layout.audio / INDEX_NAME).exists()
 
 
 def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
