@@ -101,6 +101,7 @@ class RecipeRule(Section):
     split: str
     num_shards: int | None = Field(default=None, ge=1, le=100_000)
     loudness_mode: Literal["lufs", "rms", "peak", "off"] | None = None
+    fit_on: tuple[Literal["train", "valid"], ...] | None = None
 
 
 class DataParams(Section):

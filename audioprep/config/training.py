@@ -19,7 +19,7 @@ class ModelRule(Section):
     features: Literal["logmel", "mfcc"] = "logmel"
     # resnet8: channels of the first stage; the last has eight times as many.
     width: int = Field(default=16, ge=4, le=256)
-    # resnet8: so many frames are averaged into one before the first convolution.
+    # resnet8: of so many frames the mean and the maximum go into the first convolution.
     frame_pool: int = Field(default=4, ge=1, le=64)
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
     init_checkpoint: str | None = None
@@ -29,8 +29,8 @@ class TrainRule(Section):
     """The fixed schedule; nothing in it looks at the tested fold."""
 
     folds: tuple[int, ...] | None = None
-    fit_on: tuple[Literal["train", "valid"], ...] = ("train",)
-    epochs: int = Field(default=80, ge=1, le=100_000)
+    fit_on: tuple[Literal["train", "valid"], ...] = ("train", "valid")
+    epochs: int = Field(default=120, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
     batch_size: int = Field(default=32, ge=2, le=65536)
     lr: float = Field(default=3e-3, gt=0.0, le=10.0)
@@ -38,6 +38,12 @@ class TrainRule(Section):
     warmup: float = Field(default=0.2, ge=0.0, lt=1.0)
     ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0)
     time_roll: bool = True
+    # Clips are played at a speed between one over this and this.
+    time_stretch: float = Field(default=1.25, ge=1.0, le=4.0)
+    # Share of the clip that one training step sees.
+    time_crop: float = Field(default=0.6, gt=0.0, le=1.0)
+    # Clips are moved up or down by at most so many bins.
+    freq_shift_bins: int = Field(default=2, ge=0, le=64)
     mixup_alpha: float = Field(default=1.0, gt=0.0, le=100.0)
     mixup_prob: float = Field(default=0.5, ge=0.0, le=1.0)
     # Longest masked run, as a share of the axis; there are two on each axis.

@@ -1,7 +1,7 @@
 """ESC-50: environmental sounds, 50 classes of 40 clips, 5 s, 44.1 kHz mono, from Freesound.
 
 Layout   audio/{fold}-{source}-{take}-{target}.wav, meta/esc50.csv
-Splits   5 official folds; test one, validate on the next
+Splits   5 official folds; test one, validate on the next; published results test one and train on the other four
 Groups   src_file, the Freesound recording a clip was cut from
 Defects  four recordings were cut into clips of two folds, with different labels
 """
@@ -45,6 +45,7 @@ RECIPE = Recipe(
     window_s=5.0,
     split="official-5fold",
     get="downloads 616 MiB",
+    fit_on=("train", "valid"),
     known_leaks={
         "131943": "clock_tick in fold 2, clock_alarm in fold 3",
         "134049": "hen in fold 2, rooster in fold 3",

@@ -16,7 +16,35 @@ from audioprep.errors import DatasetError
 
 # What is taken for audio, decodable here or not: a file that cannot be used gets a status, it is never passed over.
 AUDIO_SUFFIXES = frozenset(
-    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".3gp", ".wma", ".webm", ".mka", ".mkv", ".amr", ".ape", ".wv", ".mp2", ".ac3"]
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+        ".m4a",
+        ".mp4",
+        ".aac",
+        ".3gp",
+        ".wma",
+        ".webm",
+        ".mka",
+        ".mkv",
+        ".amr",
+        ".ape",
+        ".wv",
+        ".mp2",
+        ".ac3",
+    ]
 )
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _REMEDY = "use class/*.wav, split/class/*.wav, or a metadata.csv with file_name and label"

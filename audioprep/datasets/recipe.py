@@ -86,6 +86,7 @@ class Recipe:
         split: Default split.
         known_leaks: Groups that the published folds split, with why; reported, never repaired.
         get: How to come by the audio, in a few words.
+        fit_on: Roles that published results were trained on, where it is not the train role alone.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Recipe:
     window_s: float
     split: str
     get: str
+    fit_on: tuple[str, ...] | None = None
     known_leaks: dict[str, str] | None = None
 
 

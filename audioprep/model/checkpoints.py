@@ -60,17 +60,17 @@ def build(rule: ModelRule, shapes: Shapes) -> Classifier:
         ModelError: The feature matrices are too small for the network's pooling.
     """
     if rule.arch == "resnet8":
-        pool = min(rule.frame_pool, shapes.num_frames)
-        trunk: ResNet8 | Panns = ResNet8(shapes.num_classes, rule.width, rule.dropout)
+        front = Front(shapes.num_bins, min(rule.frame_pool, shapes.num_frames))
+        trunk: ResNet8 | Panns = ResNet8(front.num_channels, shapes.num_classes, rule.width, rule.dropout)
     else:
-        pool = 1
+        front = Front(shapes.num_bins)
         trunk = Panns(rule.arch, shapes.num_classes, shapes.num_bins)
     if min(shapes.num_frames, shapes.num_bins) < trunk.min_side:
         raise ModelError(
             f"model.arch {rule.arch}: expected at least {trunk.min_side} frames and bins, got "
             f"{shapes.num_frames} frames of {shapes.num_bins} bins; choose resnet8, or larger features"
         )
-    return Classifier(Front(shapes.num_bins, pool), trunk)
+    return Classifier(front, trunk)
 
 
 def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:

@@ -22,7 +22,7 @@ from audioprep.io.parquet import write_predictions
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict
-from audioprep.model.metrics import confusion, macro_f1, per_class, wilson_interval
+from audioprep.model.metrics import calibration, calibration_error, confusion, macro_f1, per_class, wilson_interval
 from audioprep.model.report.page import write_report
 from audioprep.model.trained import check_fits, read_training
 
@@ -67,6 +67,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
         counts_LL=_pooled_confusion(corpus, predictions),
+        bins=_calibration(corpus, predictions),
         errors=_errors(corpus, predictions),
         history=checkpoints / "history.csv",
     )
@@ -119,9 +120,16 @@ def _judge(corpus: Corpus, predictions: list[_Predictions], training: dict[str, 
         "pooled_accuracy": num_right / num_clips,
         "pooled_accuracy_low95": low,
         "pooled_accuracy_high95": high,
+        "calibration_error": calibration_error(_calibration(corpus, predictions)),
         "per_fold": per_fold,
         "per_class": {row.pop("label"): row for row in per_class(counts_LL, corpus.classes)},
     }
+
+
+def _calibration(corpus: Corpus, predictions: list[_Predictions]) -> list[dict[str, float]]:
+    confidence_K = np.concatenate([fold.scores_KL.max(axis=1) for fold in predictions])
+    is_right_K = np.concatenate([fold.predicted_K == corpus.targets_K[fold.rows_K] for fold in predictions])
+    return calibration(confidence_K, is_right_K)
 
 
 def _errors(corpus: Corpus, predictions: list[_Predictions]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Training of one fold: a fixed schedule, resumable after every epoch, the same on any number of cores.
 
-Shape letters: B clips of a batch, K clips, N frames, M bins, L classes.
+Shape letters: B clips of a batch, K clips, C channels, N frames, M bins, L classes.
 """
 
 import copy
@@ -156,7 +156,7 @@ class _Run:
         self.classifier.to(self.device)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
-        self.inputs_K1NM, self.targets_KL = self._prepare(corpus, rows)
+        self.inputs_KCNM, self.targets_KL = self._prepare(corpus, rows)
         held_out = corpus.rows(fold, {"valid"} - set(train.fit_on))
         self.held_out = self._prepare(corpus, held_out) if len(held_out) else None
         self.history: list[dict[str, Any]] = []
@@ -169,14 +169,14 @@ class _Run:
         """Pass once over the clips; chance depends on seed, fold and epoch alone, so a resumed run is the same."""
         torch.manual_seed(_seed(self.train.seed, self.fold, epoch + 1))
         rng = np.random.default_rng([self.train.seed, self.fold, epoch])
-        batches = _batches(len(self.inputs_K1NM), self.train.batch_size, rng)
+        batches = _batches(len(self.inputs_KCNM), self.train.batch_size, rng)
         self.classifier.train()
         total_loss, rate = 0.0, 0.0
         for number, rows_B in enumerate(batches):
             step = epoch * len(batches) + number
             rate = learning_rate(step, self.train.epochs * len(batches), self.train.lr, self.train.warmup)
             total_loss += self._step(rows_B, step, rate, rng) * len(rows_B)
-        loss = total_loss / len(self.inputs_K1NM)
+        loss = total_loss / len(self.inputs_KCNM)
         if not math.isfinite(loss):
             raise ModelError(
                 f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr"
@@ -195,16 +195,16 @@ class _Run:
             self.shapes,
             self.history,
             self.cpu_seconds,
-            len(self.inputs_K1NM),
+            len(self.inputs_KCNM),
             self.precision,
         )
 
     def _step(self, rows_B: Tensor, step: int, rate: float, rng: np.random.Generator) -> float:
-        x_B1NM, targets_BL = augment(self.inputs_K1NM[rows_B], self.targets_KL[rows_B], self.train, rng)
+        x_BCNM, targets_BL = augment(self.inputs_KCNM[rows_B], self.targets_KL[rows_B], self.train, rng)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
-            logits_BL = self.classifier.trunk(x_B1NM)
+            logits_BL = self.classifier.trunk(x_BCNM)
         loss = functional.cross_entropy(logits_BL.float(), targets_BL)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -218,17 +218,17 @@ class _Run:
         is_due = (epoch + 1) % every == 0 or epoch + 1 == self.train.epochs
         if self.held_out is None or not is_due:
             return {}
-        inputs_K1NM, targets_KL = self.held_out
+        inputs_KCNM, targets_KL = self.held_out
         with torch.no_grad(), self._autocast():
             logits_KL = torch.cat(
-                [self.average.trunk(part) for part in torch.split(inputs_K1NM, _PREDICT_BATCH)]
+                [self.average.trunk(part) for part in torch.split(inputs_KCNM, _PREDICT_BATCH)]
             ).float()
         is_right_K = logits_KL.argmax(1) == targets_KL.argmax(1)
         loss = functional.cross_entropy(logits_KL, targets_KL)
         return {"valid_loss": float(loss), "valid_accuracy": float(is_right_K.float().mean())}
 
     def _prepare(self, corpus: Corpus, rows: Any) -> tuple[Tensor, Tensor]:
-        """Apply the front, which has no weights, once; return inputs [K, 1, N', M] and targets [K, L]."""
+        """Apply the front, which has no weights, once; return inputs [K, C, N', M] and targets [K, L]."""
         parts = []
         with torch.no_grad():
             for first in range(0, len(rows), _PREDICT_BATCH):
@@ -267,7 +267,9 @@ class _Run:
         saved = torch.load(self.state, map_location=self.device, weights_only=True)
         if saved["fold"] != self.fold:
             # Weights of another fold have seen this one's tested clips.
-            raise ModelError(f"{self.state}: expected the state of fold {self.fold}, got fold {saved['fold']}; delete it")
+            raise ModelError(
+                f"{self.state}: expected the state of fold {self.fold}, got fold {saved['fold']}; delete it"
+            )
         self.classifier.load_state_dict(saved["classifier"])
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])

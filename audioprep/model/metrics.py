@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Int64 = npt.NDArray[np.int64]
 
+_NUM_BINS = 10
 # Two-sided 95 % of a normal distribution.
 _Z95 = 1.959963984540054
 
@@ -49,6 +50,34 @@ def macro_f1(counts_LL: Int64) -> float:
     hits_L, both_L = np.diag(counts_LL), counts_LL.sum(axis=1) + counts_LL.sum(axis=0)
     occurs_L = both_L > 0
     return float((2 * hits_L[occurs_L] / both_L[occurs_L]).mean())
+
+
+def calibration(confidence_K: npt.NDArray[np.float32], is_right_K: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
+    """Return how often predictions of similar confidence are right: ten bins of equal width, empty ones left out.
+
+    Args:
+        confidence_K: Probability of the predicted class [K].
+        is_right_K: Whether it is the true class [K].
+
+    Returns:
+        Mean `confidence`, `accuracy` and `share` of the clips of each bin.
+
+    Source: Guo et al. 2017 (arXiv 1706.04599), section 2.
+    """
+    bins_K = np.minimum((confidence_K * _NUM_BINS).astype(int), _NUM_BINS - 1)
+    return [
+        {
+            "confidence": float(confidence_K[bins_K == index].mean()),
+            "accuracy": float(is_right_K[bins_K == index].mean()),
+            "share": float((bins_K == index).mean()),
+        }
+        for index in np.unique(bins_K)
+    ]
+
+
+def calibration_error(bins: list[dict[str, float]]) -> float:
+    """Return the expected calibration error: the mean gap between confidence and accuracy."""
+    return sum(row["share"] * abs(row["confidence"] - row["accuracy"]) for row in bins)
 
 
 def wilson_interval(num_right: int, num_clips: int) -> tuple[float, float]:

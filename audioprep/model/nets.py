@@ -9,7 +9,9 @@ from torch.nn import functional
 
 
 class Front(nn.Module):
-    """Brings feature matrices to the trunk's input: standardised per bin, frames averaged in groups.
+    """Brings feature matrices to the trunk's input: standardised per bin, frames taken together in groups.
+
+    The mean of a group alone would smear ticks and rotor blades, so its maximum is a second channel.
 
     It has no weights, so training applies it once to all clips and not in every epoch.
     """
@@ -22,17 +24,21 @@ class Front(nn.Module):
 
         Args:
             num_bins: M.
-            frame_pool: So many frames become one; a rest at the end is left out.
+            frame_pool: So many frames become one; a rest at the end is left out. With 1 there is one channel.
         """
         super().__init__()
         self.frame_pool = frame_pool
+        self.num_channels = 1 if frame_pool == 1 else 2
         self.register_buffer("mean_M", torch.zeros(num_bins))
         self.register_buffer("std_M", torch.ones(num_bins))
 
     def forward(self, x_BNM: Tensor) -> Tensor:
-        """Return [B, 1, N // frame_pool, M] from [B, N, M]."""
+        """Return [B, num_channels, N // frame_pool, M] from [B, N, M]."""
         x_B1NM = ((x_BNM.float() - self.mean_M) / self.std_M).unsqueeze(1)
-        return functional.avg_pool2d(x_B1NM, (self.frame_pool, 1)) if self.frame_pool > 1 else x_B1NM
+        if self.frame_pool == 1:
+            return x_B1NM
+        group = (self.frame_pool, 1)
+        return torch.cat([functional.avg_pool2d(x_B1NM, group), functional.max_pool2d(x_B1NM, group)], dim=1)
 
 
 class Classifier(nn.Module):
@@ -56,16 +62,17 @@ class ResNet8(nn.Module):
     head_name = "head"
     min_side = 1
 
-    def __init__(self, num_classes: int, width: int, dropout: float) -> None:
+    def __init__(self, num_channels: int, num_classes: int, width: int, dropout: float) -> None:
         """Make the trunk with random weights.
 
         Args:
+            num_channels: C of its input.
             num_classes: L.
             width: Channels of the stem and the first block; the last block has eight times as many.
             dropout: Share of the pooled features that are dropped in training.
         """
         super().__init__()
-        self.stem = nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False)
+        self.stem = nn.Conv2d(num_channels, width, 5, stride=2, padding=2, bias=False)
         self.stem_bn = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential(
             _Block(width, width, 1),
@@ -76,9 +83,9 @@ class ResNet8(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(8 * width, num_classes)
 
-    def forward(self, x_B1NM: Tensor) -> Tensor:
+    def forward(self, x_BCNM: Tensor) -> Tensor:
         """Return logits [B, L]."""
-        x_BCNM = self.blocks(functional.relu(self.stem_bn(self.stem(x_B1NM))))
+        x_BCNM = self.blocks(functional.relu(self.stem_bn(self.stem(x_BCNM))))
         logits_BL: Tensor = self.head(self.dropout(pool_frames_and_bins(x_BCNM)))
         return logits_BL
 

@@ -133,7 +133,9 @@ def _missing_classes(clips: list[dict[str, Any]], roles: dict[str, list[str]]) -
     findings = []
     for column, values in roles.items():
         for role in ROLES:
-            held = {label for clip, value in zip(clips, values, strict=True) if value == role for label in clip["labels"]}
+            held = {
+                label for clip, value in zip(clips, values, strict=True) if value == role for label in clip["labels"]
+            }
             if held and held != classes:
                 what = f"{column} {role} lacks {', '.join(sorted(classes - held))}"
                 findings.append({"kind": "missing_class", "what": what, "ids": [], "scope": "inside", "known": ""})

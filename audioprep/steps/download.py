@@ -171,13 +171,20 @@ def _count_notes(dataset: str, recipe: Recipe, clips: list[Clip], *, complete: b
 
 def _say_left_out(members: Members, clips: Iterable[Clip]) -> None:
     used = {clip.member for clip in clips}
-    left = [name for name in members.names() if name not in used and not PurePosixPath(name).name.startswith("metadata.")]
+    left = [
+        name for name in members.names() if name not in used and not PurePosixPath(name).name.startswith("metadata.")
+    ]
     audio = [name for name in left if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES]
     if audio:
-        say(f"{members.where}: {len(audio)} audio files are not in the metadata and are left out, {audio[0]} among them")
+        say(
+            f"{members.where}: {len(audio)} audio files are not in the metadata and are left out, {audio[0]} among them"
+        )
     others = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in set(left) - set(audio))
     if others:
-        say(f"{members.where}: left out as no audio: " + ", ".join(f"{n} {suffix}" for suffix, n in sorted(others.items())))
+        say(
+            f"{members.where}: left out as no audio: "
+            + ", ".join(f"{n} {suffix}" for suffix, n in sorted(others.items()))
+        )
 
 
 def _ledger(dataset: str, recipe: Recipe, source: dict[str, Any]) -> dict[str, Any]:

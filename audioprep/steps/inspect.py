@@ -30,7 +30,9 @@ def describe_shard(path: Path) -> Iterator[str]:
     if path.suffix == ".tar":
         recordings = [(recording_id, len(flac)) for recording_id, flac in read_audio_tar(path)]
         yield f"{path}: {len(recordings)} recordings, {path.stat().st_size:,} bytes"
-        yield from (f"  {recording_id}  {num_bytes:,} bytes of FLAC" for recording_id, num_bytes in recordings[:_MAX_LISTED])
+        yield from (
+            f"  {recording_id}  {num_bytes:,} bytes of FLAC" for recording_id, num_bytes in recordings[:_MAX_LISTED]
+        )
     elif path.suffix == ".jsonl":
         cuts = read_cuts(path)
         yield f"{path}: {len(cuts)} cuts"

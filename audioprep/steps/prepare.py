@@ -144,7 +144,8 @@ def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
         raise DatasetError(f"corpus: expected a name of a-z, 0-9 and _, not {min(_RESERVED)}, got '{name}'; rename it")
     else:
         recipe = load_recipe("folder")
-    return RecipeRule(recipe=recipe.name, window_s=recipe.window_s, split=recipe.split)
+    values = {"recipe": recipe.name, "window_s": recipe.window_s, "split": recipe.split, "fit_on": recipe.fit_on}
+    return RecipeRule.model_validate(values)
 
 
 def _declared_split(clips: list[Clip]) -> str | None:

@@ -147,7 +147,9 @@ def _file(members: Members, clip: dict[str, Any]) -> bytes:
 
 
 def _changed(clip: dict[str, Any]) -> FetchError:
-    return FetchError(f"{clip['member']}: expected the file that was listed, got another or none; prepare the corpus again")
+    return FetchError(
+        f"{clip['member']}: expected the file that was listed, got another or none; prepare the corpus again"
+    )
 
 
 def _prepare(
@@ -195,9 +197,7 @@ def _tasks(
     return tasks
 
 
-def _write_cuts(
-    layout: Layout, clips: list[dict[str, Any]], status: pa.Table, facts: pa.Table, rate_hz: int
-) -> None:
+def _write_cuts(layout: Layout, clips: list[dict[str, Any]], status: pa.Table, facts: pa.Table, rate_hz: int) -> None:
     """Write one cut per recording, in the order of the recordings in their tars."""
     layout.shar.mkdir()
     clip_of = {clip["id"]: clip for clip in clips}

@@ -49,7 +49,9 @@ def trim(layout: Layout, rule: TrimRule, window_s: float) -> None:
         write_cuts(out / name, decided)
         files = {name: {"bytes": (out / name).stat().st_size, "sha256": file_sha256(out / name)}}
         entries.append({"shard": shard["shard"], "rows": len(decided), "files": files})
-    write_index(out, {"stage": "trim", "rule": {**rule.model_dump(mode="json"), "window_s": window_s}, "shards": entries})
+    write_index(
+        out, {"stage": "trim", "rule": {**rule.model_dump(mode="json"), "window_s": window_s}, "shards": entries}
+    )
 
 
 def _decide(

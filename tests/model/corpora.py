@@ -14,7 +14,7 @@ from audioprep.config.training import ModelRule, TrainRule
 
 SPLIT = "official-5fold"
 SMALL_MODEL = ModelRule(width=4, frame_pool=2, dropout=0.0)
-QUICK = TrainRule(epochs=12, batch_size=8, lr=1e-2, precision="float32", device="cpu")
+QUICK = TrainRule(epochs=12, batch_size=8, lr=1e-2, fit_on=("train",), time_crop=1.0, precision="float32", device="cpu")
 NUM_FRAMES, NUM_BINS, NUM_CLASSES, NUM_FOLDS = 41, 16, 3, 5
 LABELS = ("bell", "drum", "siren")
 

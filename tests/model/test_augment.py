@@ -2,19 +2,49 @@ import numpy as np
 import torch
 
 from audioprep.config.training import TrainRule
-from audioprep.model.augment import augment, mask, mix, roll_frames
+from audioprep.model.augment import augment, mask, mix, shift_bins, warp_frames
+
+OFF = TrainRule(
+    time_roll=False, time_stretch=1.0, time_crop=1.0, freq_shift_bins=0, mixup_prob=0.0, time_mask=0.0, freq_mask=0.0
+)
 
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def test_rolling_shifts_each_clip_in_a_circle() -> None:
-    x_B1NM = torch.arange(2 * 9 * 3, dtype=torch.float32).reshape(2, 1, 9, 3)
-    rolled_B1NM = roll_frames(x_B1NM, rng())
-    shifts_B1 = rng().integers(9, size=(2, 1))
-    for clip in range(2):
-        assert torch.equal(rolled_B1NM[clip], x_B1NM[clip].roll(-int(shifts_B1[clip, 0]), dims=1))
+def batch(num_clips: int = 3, num_frames: int = 9) -> torch.Tensor:
+    """Clips of two channels in which every value names its clip, channel, frame and bin."""
+    return torch.arange(num_clips * 2 * num_frames * 4, dtype=torch.float32).reshape(num_clips, 2, num_frames, 4)
+
+
+def test_rolling_alone_shifts_each_clip_in_a_circle() -> None:
+    rolled_BCNM = warp_frames(batch(), OFF.model_copy(update={"time_roll": True}), rng())
+    draws = rng()
+    draws.uniform(-1.0, 1.0, (3, 1))
+    for clip, shift in enumerate(draws.integers(9, size=(3, 1))[:, 0]):
+        assert torch.equal(rolled_BCNM[clip], batch()[clip].roll(-int(shift), dims=1))
+
+
+def test_stretching_steps_through_the_frames_at_its_speed() -> None:
+    rule = OFF.model_copy(update={"time_stretch": 2.0})
+    speeds_B = 2.0 ** rng().uniform(-1.0, 1.0, (3, 1))[:, 0]
+    for clip, speed in enumerate(speeds_B):
+        expected_N = (np.arange(9) * speed).astype(int) % 9
+        assert torch.equal(warp_frames(batch(), rule, rng())[clip], batch()[clip][:, expected_N])
+
+
+def test_cropping_keeps_the_first_part() -> None:
+    rule = OFF.model_copy(update={"time_crop": 0.5})
+    assert torch.equal(warp_frames(batch(), rule, rng()), batch()[:, :, :4])
+
+
+def test_shifted_bins_fill_the_gap_with_the_outermost() -> None:
+    shifted_BCNM = shift_bins(batch(200), 1, rng())
+    for clip, other in zip(shifted_BCNM, batch(200), strict=True):
+        up, down = other[..., [1, 2, 3, 3]], other[..., [0, 0, 1, 2]]
+        assert any(torch.equal(clip, expected) for expected in (other, up, down))
+    assert not torch.equal(shifted_BCNM, batch(200))
 
 
 def test_mixing_keeps_the_sum_of_the_shares_and_mixes_inputs_as_targets() -> None:
@@ -47,5 +77,4 @@ def test_same_generator_same_batch() -> None:
 
 def test_everything_can_be_switched_off() -> None:
     x_B1NM, targets_BL = torch.randn(4, 1, 20, 8), torch.eye(4)
-    off = TrainRule(time_roll=False, mixup_prob=0.0, time_mask=0.0, freq_mask=0.0)
-    assert torch.equal(augment(x_B1NM, targets_BL, off, rng())[0], x_B1NM)
+    assert torch.equal(augment(x_B1NM, targets_BL, OFF, rng())[0], x_B1NM)

@@ -71,9 +71,7 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
     assert resumed.history == undisturbed.history
 
 
-def test_the_state_of_another_fold_is_refused(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_state_of_another_fold_is_refused(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
     train(corpus, tmp_path / "1.pt", SHORT.model_copy(update={"epochs": 1}))
     with pytest.raises(ModelError, match=r"1.pt: expected the state of fold 2, got fold 1; delete it"):

@@ -12,15 +12,20 @@ def count(module: torch.nn.Module) -> int:
 
 
 def test_default_network_has_the_size_its_documentation_states() -> None:
-    assert count(ResNet8(10, 16, 0.3)) == 308_794
+    assert count(ResNet8(2, 10, 16, 0.3)) == 309_194
 
 
-def test_front_standardises_and_averages_frames() -> None:
+def test_front_standardises_and_gives_mean_and_maximum_of_frames() -> None:
     front = Front(num_bins=2, frame_pool=2)
     front.mean_M.copy_(torch.tensor([1.0, 2.0]))
     front.std_M.copy_(torch.tensor([2.0, 4.0]))
     x_BNM = torch.tensor([[[1.0, 2.0], [5.0, 10.0], [3.0, 6.0], [3.0, 6.0], [99.0, 99.0]]])
-    torch.testing.assert_close(front(x_BNM), torch.tensor([[[[1.0, 1.0], [1.0, 1.0]]]]))
+    torch.testing.assert_close(front(x_BNM), torch.tensor([[[[1.0, 1.0], [1.0, 1.0]], [[2.0, 2.0], [1.0, 1.0]]]]))
+
+
+def test_front_without_groups_has_one_channel() -> None:
+    x_BNM = torch.randn(2, 5, 3)
+    assert torch.equal(Front(3)(x_BNM), x_BNM.unsqueeze(1))
 
 
 def test_front_takes_stored_float16() -> None:

@@ -19,7 +19,7 @@ class Line:
     Attributes:
         name: What it shows, for people.
         points: Of x and y, ascending in x.
-        style: CSS class, such as `main`, `second` or `faint`.
+        style: CSS classes: `main`, `second` or `faint`; `dots` marks every point.
     """
 
     name: str
@@ -55,9 +55,12 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
         _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, escape(x_label)),
     ]
     for line in lines:
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
+        places = [place(*point) for point in line.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         name = escape(line.name)
         parts.append(f'<polyline class="line {line.style}" points="{path}"><title>{name}</title></polyline>')
+        if "dots" in line.style.split():
+            parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
     return "".join([*parts, "</svg>"])
 
 

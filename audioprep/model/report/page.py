@@ -27,6 +27,7 @@ def write_report(
     training: dict[str, Any],
     about: dict[str, Any],
     counts_LL: npt.NDArray[np.int64],
+    bins: Sequence[dict[str, float]],
     errors: Sequence[dict[str, Any]],
     history: Path,
 ) -> None:
@@ -39,6 +40,7 @@ def write_report(
         training: What `train.json` holds.
         about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
         counts_LL: Pooled confusion, rows are the truth.
+        bins: Accuracy by confidence: `confidence`, `accuracy`, `share`.
         errors: The wrong clips most confident first: id, fold, label, predicted, probability.
         history: The train stage's table of epochs.
     """
@@ -56,6 +58,7 @@ def write_report(
             errors=errors,
             loss_chart=_loss_chart(_read_history(history)),
             accuracy_chart=_accuracy_chart(_read_history(history)),
+            calibration_chart=_calibration_chart(bins),
             audit=_audit(data / "splits" / "audit.json"),
             max_findings=_MAX_FINDINGS,
         )
@@ -115,6 +118,14 @@ def _accuracy_chart(history: list[dict[str, str]]) -> str:
     lines = [Line(f"fold {fold}, validation", points, "faint second") for fold, points in valid.items()]
     lines.append(Line("validation, mean of the folds", mean_line(list(valid.values())), "second"))
     return line_chart(lines, x_label="epoch", title="Validation accuracy over epochs", is_share=True)
+
+
+def _calibration_chart(bins: Sequence[dict[str, float]]) -> str:
+    lines = [
+        Line("as right as it is sure", [(0.0, 0.0), (100.0, 1.0)], "faint"),
+        Line("accuracy", [(100 * row["confidence"], row["accuracy"]) for row in bins], "main dots"),
+    ]
+    return line_chart(lines, x_label="probability given, per cent", title="Accuracy by confidence", is_share=True)
 
 
 def _per_fold(history: list[dict[str, str]], column: str) -> dict[str, list[Point]]:
