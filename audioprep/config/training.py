@@ -29,7 +29,7 @@ class TrainRule(Section):
     """The fixed schedule; nothing in it looks at the tested fold."""
 
     folds: tuple[int, ...] | None = None
-    fit_on: tuple[Literal["train", "valid"], ...] = ("train", "valid")
+    fit_on: tuple[Literal["train", "valid"], ...] = ("train",)
     epochs: int = Field(default=120, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
     batch_size: int = Field(default=32, ge=2, le=65536)
