@@ -95,8 +95,7 @@ def _from_archive(recipe: Recipe, rule: RecipeRule, layout: Layout) -> tuple[Pat
     if rule.archive:
         return path, _user_placed(recipe, archive, path)
     if archive.make is not None:
-        if not path.exists():
-            archive.make(path)
+        archive.make(path)  # anew: one that is there may be of an earlier version of the synthesis
         return path, _entry(path, "generated", "none", file_sha256(path))
     if not path.exists():
         if archive.url is None:
