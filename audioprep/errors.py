@@ -78,13 +78,23 @@ def summarise(where: str, failures: Sequence[str], remedy: str) -> str:
 
 @contextmanager
 def one_line_errors(*, debug: bool = False) -> Iterator[None]:
-    """Turn an `AudioprepError` into one line on stderr and exit status 1; a traceback only when asked for."""
+    """Turn an error that the user can act on into one line on stderr and exit status 1; a traceback only when asked for."""
     try:
         yield
     except AudioprepError as error:
         if debug:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:  # a full disk, a folder that cannot be written: nothing of ours knows more than the system
+        if debug:
+            traceback.print_exc()
+        where = error.filename or "system"
+        print(
+            f"error: {where}: expected to read or write it, got {error.strerror or error}; "
+            "check path, permissions and free space",
+            file=sys.stderr,
+        )
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("stopped; finished shards are kept, run the same command again to go on", file=sys.stderr)

@@ -36,6 +36,16 @@ def test_an_error_is_one_line_and_status_1(capsys, debug):
     assert ("Traceback" in err) is debug
 
 
+def test_what_the_system_refuses_is_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as leaving, one_line_errors():
+        (tmp_path / "none" / "file").write_text("")
+    assert leaving.value.code == 1
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/none/file: expected to read or write it, got No such file or directory; "
+        "check path, permissions and free space\n"
+    )
+
+
 def test_ctrl_c_says_that_finished_work_is_kept(capsys):
     with pytest.raises(SystemExit) as leaving, one_line_errors():
         raise KeyboardInterrupt
