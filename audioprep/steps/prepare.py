@@ -22,7 +22,7 @@ from audioprep.engine import INDEX_NAME, file_sha256, read_index, write_atomical
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
 from audioprep.io.archives import open_members
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import source_path
+from audioprep.io.ledger import read_ledger, source_path
 from audioprep.io.tables import read_table
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
@@ -82,6 +82,7 @@ def prepare_in_folder(name: str, out: Path, archive: Path | None, root: Path | N
     """
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
+    _check_out(name, layout, root)
     rule = _resolve(name, params, layout, archive, root)
     params = parse_section(DataParams, "", {**params.model_dump(), "recipes": {name: rule.model_dump()}})
     download(layout, rule)
@@ -101,6 +102,21 @@ def project_root(start: Path) -> Path | None:
         if (folder / ".dvc").is_dir():
             return folder if (folder / "dvc.yaml").is_file() and (folder / PARAMS).is_file() else None
     return None
+
+
+def _check_out(name: str, layout: Layout, root: Path | None) -> None:
+    """Refuse a folder that holds anything but this corpus: the stages empty the folders that they write."""
+    out = layout.data
+    if root and (out == root or out in root.parents or root in out.parents):
+        raise DatasetError(
+            f"{out}: expected --out apart from --root {root}, got one inside the other; give another --out"
+        )
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    is_ours = (layout.raw / "download.json").is_file() and read_ledger(layout)["dataset"] == name
+    if found - {"archives", ".audioprep"} and not is_ours:
+        raise DatasetError(
+            f"{out}: expected a new folder or one that holds {name}, got other files; give another --out"
+        )
 
 
 def _resolve(name: str, params: DataParams, layout: Layout, archive: Path | None, root: Path | None) -> RecipeRule:

@@ -270,3 +270,14 @@ def test_the_project_is_found_from_below(tmp_path):
         (tmp_path / "project" / name).touch()
     assert prepare.project_root(below) == tmp_path / "project"
     assert prepare.project_root(tmp_path) is None
+
+
+@pytest.mark.parametrize(("out", "message"), [("mine", "got other files"), ("root", "one inside the other")])
+def test_out_never_touches_the_users_own_files(tmp_path, monkeypatch, out, message):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("mine/raw", "root/raw", "root/b"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "1.wav").write_bytes(b"x")
+    with pytest.raises(DatasetError, match=message):
+        prepare.prepare_in_folder("birds", tmp_path / out, None, tmp_path / "root")
+    assert len(list(tmp_path.rglob("1.wav"))) == 3
