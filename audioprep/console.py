@@ -1,11 +1,26 @@
 """What is printed: plain lines, tables, and progress that becomes plain lines where there is no terminal."""
 
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 # Faster work than this shows nothing: a bar that flashes by is noise.
@@ -31,6 +46,11 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     console.print(table)
 
 
+def size_text(num_bytes: int) -> str:
+    """Return a size for people: `512 bytes`, `1.5 GB`."""
+    return decimal(num_bytes)
+
+
 def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
     """Pass items through and show how far they have come, once they have taken over two seconds.
 
@@ -41,6 +61,130 @@ def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
     """
     console = Console(stderr=True)
     yield from (_bar if console.is_terminal else _plain_lines)(items, label, total, console)
+
+
+class ByteProgress:
+    """How far the bytes of several files have come, shown as a plain line now and then. Threads may share it."""
+
+    def __init__(self, label: str, missing: Mapping[Path, int | None], console: Console) -> None:
+        self._label = label
+        self._console = console
+        self._missing = dict(missing)
+        self._received = dict.fromkeys(missing, 0)
+        self._lock = threading.Lock()
+        self._line_s, self._line_bytes = time.monotonic(), 0
+        self._next_line_s = self._line_s + QUIET_S
+
+    def begin(self, path: Path, num_done: int, num_bytes: int | None) -> None:
+        """Note that a file stands at `num_done` of `num_bytes`, and goes on from there; it may be set back."""
+        with self._lock:
+            # What had to come anew counts as missing again, so that the total never passes its end.
+            self._missing[path] = None if num_bytes is None else self._received[path] + num_bytes - num_done
+
+    def describe(self, path: Path, what: str) -> None:
+        """Note that something else than receiving bytes is going on with a file."""
+
+    def advance(self, path: Path, num_bytes: int) -> None:
+        """Note that so many more bytes of a file have come."""
+        with self._lock:
+            self._received[path] += num_bytes
+            self._show()
+
+    def end(self, path: Path) -> None:
+        """Note that no more bytes of a file will come."""
+        with self._lock:
+            self._missing[path] = self._received[path]
+
+    def _totals(self) -> tuple[int, int | None]:
+        known = [num_bytes for num_bytes in self._missing.values() if num_bytes is not None]
+        return sum(self._received.values()), sum(known) if len(known) == len(self._missing) else None
+
+    def _show(self) -> None:
+        now_s = time.monotonic()
+        if now_s <= self._next_line_s:
+            return
+        received, missing = self._totals()
+        bytes_per_s = (received - self._line_bytes) / (now_s - self._line_s)
+        line = f"{self._label}: {size_text(received)}"
+        if missing is None:
+            line += f", {size_text(round(bytes_per_s))}/s"
+        else:
+            left_s = timedelta(seconds=round((missing - received) / bytes_per_s))
+            line += f" of {size_text(missing)}, {size_text(round(bytes_per_s))}/s, {left_s} left"
+        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        self._line_s, self._line_bytes = now_s, received
+        self._next_line_s = now_s + PLAIN_LINE_EVERY_S
+
+
+class _ByteBars(ByteProgress):
+    """The same as bars: one a file that is on its way, and one for all where there are several."""
+
+    def __init__(self, label: str, missing: Mapping[Path, int | None], console: Console, progress: Progress) -> None:
+        super().__init__(label, missing, console)
+        self._progress = progress
+        self._rows: dict[Path, TaskID] = {}
+        self._all = progress.add_task(escape(label), total=self._totals()[1], visible=False)
+
+    def begin(self, path: Path, num_done: int, num_bytes: int | None) -> None:
+        super().begin(path, num_done, num_bytes)
+        with self._lock:
+            if path not in self._rows:
+                self._rows[path] = self._progress.add_task(escape(path.name), visible=False)
+            # A reset, not an update: bytes of an earlier run would count as speed.
+            self._progress.reset(
+                self._rows[path],
+                completed=num_done,
+                total=num_bytes,
+                visible=self._is_slow,
+                description=escape(path.name),
+            )
+
+    def describe(self, path: Path, what: str) -> None:
+        if path in self._rows:
+            self._progress.update(self._rows[path], description=escape(what), visible=self._is_slow)
+
+    def advance(self, path: Path, num_bytes: int) -> None:
+        super().advance(path, num_bytes)
+        if path in self._rows:
+            self._progress.update(self._rows[path], advance=num_bytes, visible=self._is_slow)
+
+    def end(self, path: Path) -> None:
+        super().end(path)
+        row = self._rows.pop(path, None)
+        if row is not None:
+            self._progress.remove_task(row)
+
+    @property
+    def _is_slow(self) -> bool:
+        return time.monotonic() > self._next_line_s
+
+    def _show(self) -> None:
+        received, missing = self._totals()
+        several = self._is_slow and len(self._missing) > 1
+        self._progress.update(self._all, completed=received, total=missing, visible=several)
+
+
+@contextmanager
+def track_bytes(label: str, missing: Mapping[Path, int | None]) -> Iterator[ByteProgress]:
+    """Show how far files have come, with rate and time left, once they have taken over two seconds.
+
+    Args:
+        label: What is being done to them, for people.
+        missing: How many bytes each of them lacks; None where nobody knows.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield ByteProgress(label, missing, console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _ByteBars(label, missing, console, progress)
 
 
 def _bar(items: Iterable[Item], label: str, total: int, console: Console) -> Iterator[Item]:

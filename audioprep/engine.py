@@ -126,7 +126,9 @@ def publish(
     Raises:
         ShardError: A file of a finished shard is gone.
     """
-    beside = {path.relative_to(out).as_posix(): _identity(path) for path in sorted(out.rglob("*")) if path.is_file()}
+    beside = {
+        path.relative_to(out).as_posix(): file_identity(path) for path in sorted(out.rglob("*")) if path.is_file()
+    }
     entries = []
     for shard in shards:
         placed = {name: target for name in shard.files if (target := place(name)) is not None}
@@ -233,7 +235,8 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _identity(path: Path) -> dict[str, Any]:
+def file_identity(path: Path) -> dict[str, Any]:
+    """Return what an index says of a file: its bytes and its sha256."""
     return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
@@ -242,7 +245,7 @@ def _make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
     temporary = fresh_folder(work / f".{task.fingerprint}.{os.getpid()}")
     try:
         num_rows = function(task.arguments, temporary)
-        files = {path.name: _identity(path) for path in sorted(temporary.iterdir())}
+        files = {path.name: file_identity(path) for path in sorted(temporary.iterdir())}
         record = {"rows": num_rows, "files": files}
         (temporary / _RECORD_NAME).write_text(json.dumps(record), encoding="utf-8")
         final = work / task.fingerprint

@@ -10,6 +10,9 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+# More choices than this are not listed where one of them is near.
+_MAX_CHOICES = 12
+
 
 class AudioprepError(Exception):
     """Base of all errors that the user can act on."""
@@ -66,7 +69,14 @@ def unknown_name(where: str, name: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "choose one of them"
-    return f"{where}: expected one of {', '.join(known)}, got '{name}'; {hint}"
+    listed = f"{len(known)} names" if near and len(known) > _MAX_CHOICES else ", ".join(known)
+    return f"{where}: expected one of {listed}, got '{name}'; {hint}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what a library says is wrong, as a part of one line."""
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def summarise(where: str, failures: Sequence[str], remedy: str) -> str:
@@ -81,21 +91,19 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
     """Turn an error that the user can act on into one line on stderr and exit status 1; a traceback only when asked for."""
     try:
         yield
-    except AudioprepError as error:
+    except (AudioprepError, OSError) as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:  # a full disk, a folder that cannot be written: nothing of ours knows more than the system
-        if debug:
-            traceback.print_exc()
-        where = error.filename or "system"
-        print(
-            f"error: {where}: expected to read or write it, got {error.strerror or error}; "
-            "check path, permissions and free space",
-            file=sys.stderr,
-        )
+        print(f"error: {_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("stopped; finished shards are kept, run the same command again to go on", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _line(error: AudioprepError | OSError) -> str:
+    if isinstance(error, AudioprepError):
+        return str(error)
+    # A full disk, a folder that cannot be written: nothing of ours knows more than the system.
+    where, what = error.filename or "system", error.strerror or error
+    return f"{where}: expected to read or write it, got {what}; check path, permissions and free space"

@@ -17,7 +17,7 @@ if __name__ == "__main__":
             "rate_hz": params.resample.rate_hz,
             "window_s": params.recipe_rule(dataset).window_s,
             "loudness": params.loudness_rule(dataset).model_dump(mode="json"),
-            "trim": params.trim.model_dump(mode="json"),
+            "trim": params.trim_rule(dataset).model_dump(mode="json"),
         }
         models, metrics = Path("models", dataset), Path("reports", dataset, "metrics.json")
         rule = load_training_params().export

@@ -5,7 +5,7 @@ import sys
 from audioprep.config.data import load_data_params
 from audioprep.errors import one_line_errors
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import source_path
+from audioprep.io.places import source_places
 from audioprep.steps.resample import resample
 
 if __name__ == "__main__":
@@ -13,4 +13,4 @@ if __name__ == "__main__":
         (dataset,) = sys.argv[1:]
         params, layout = load_data_params(), Layout.in_project(dataset)
         rule = params.recipe_rule(dataset)
-        resample(layout, source_path(layout, rule.root), params.resample, rule.num_shards)
+        resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards)

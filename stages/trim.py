@@ -11,4 +11,4 @@ if __name__ == "__main__":
     with one_line_errors():
         (dataset,) = sys.argv[1:]
         params = load_data_params()
-        trim(Layout.in_project(dataset), params.trim, params.recipe_rule(dataset).window_s)
+        trim(Layout.in_project(dataset), params.trim_rule(dataset), params.recipe_rule(dataset).window_s)

@@ -1,5 +1,6 @@
 """The command line: frozen options, one line for an error, and nothing heavy imported before it is needed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,10 +17,10 @@ from audioprep.engine import fresh_folder
 from audioprep.errors import AudioError
 
 COMMANDS = {
-    "datasets": [],
-    "prepare": ["name", "--archive", "--root", "--out"],
+    "datasets": ["name", "--json"],
+    "prepare": ["name", "--archive", "--root", "--variant", "--split", "--out"],
     "inspect": ["what", "--data", "--picture"],
-    "audit": ["name", "--data"],
+    "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
 }
 HEAVY = (
@@ -113,7 +114,7 @@ def test_datasets_lists_every_corpus():
 def test_an_error_is_one_line_without_a_traceback(fails, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     err = fails("prepare", "ecs50", "--out", tmp_path / "out")
-    assert err == "error: corpus: expected one of demo, esc50, folder, got 'ecs50'; did you mean 'esc50'?\n"
+    assert err == "error: corpus: expected one of 22 names, got 'ecs50'; did you mean 'esc50'?\n"
     err = fails("--debug", "prepare", "ecs50", "--out", tmp_path / "out")
     assert err.startswith("Traceback (most recent call last):\n")
     assert err.endswith("did you mean 'esc50'?\n")
@@ -160,10 +161,12 @@ def data(sounds, tmp_path_factory):
 
 
 def test_audit_shows_the_findings(data, fails):
-    assert run("audit", "birds", "--data", str(data)).output.splitlines() == [
-        "birds/grouped-3fold: 6 clips, 6 groups; nothing found",
-        f"  details in {data / 'birds' / 'splits' / 'audit.md'}",
-    ]
+    output = run("audit", "birds", "--data", str(data)).output
+    assert output.startswith("birds/grouped-3fold: 6 clips, 6 groups, 2 classes\n")
+    assert output.endswith("Nothing found.\n")
+    found = json.loads(run("audit", "birds", "--split", "grouped", "--data", str(data), "--json").output)
+    assert (found["split"], len(found["folds"])) == ("grouped", 1)
+    assert {one["kind"] for one in found["findings"]} == {"missing_class"}, "six clips are too few"
     assert run("audit", "birds", "--data", str(data / "birds")).exit_code == 0
     assert "prepared corpus: expected one of birds, got 'brids'; did you mean 'birds'?" in fails(
         "audit", "brids", "--data", data

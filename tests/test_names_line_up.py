@@ -19,8 +19,8 @@ def test_every_stage_has_its_script_and_every_script_its_stage() -> None:
         assert stage["cmd"].startswith(f"python stages/{name}.py ")
 
 
-def test_every_stage_but_download_has_a_section_of_its_name() -> None:
-    assert set(STAGES) - {"download"} <= set(SECTIONS)
+def test_every_stage_with_parameters_has_a_section_of_its_name() -> None:
+    assert set(STAGES) - {"download", "card"} <= set(SECTIONS)
     assert set(PARAMS) == set(SECTIONS)
 
 
@@ -37,11 +37,13 @@ def test_params_yaml_loads() -> None:
 
 
 def test_every_published_recipe_has_its_rules_in_params_yaml() -> None:
+    rules = load_data_params(ROOT / "params.yaml")
     for recipe in all_recipes():
         if recipe.archives:
-            rule = load_data_params(ROOT / "params.yaml").recipe_rule(recipe.name)
+            rule = rules.recipe_rule(recipe.name)
             assert (rule.recipe, rule.window_s) == (recipe.name, recipe.window_s)
-            assert (rule.split, rule.fit_on) == (recipe.split, recipe.fit_on)
+            assert (rule.split, rule.fit_on) == (recipe.variant(rule.variant).default_split, recipe.fit_on)
+            assert (rule.exclude, rule.loudness_mode) == (recipe.exclude, recipe.loudness_mode)
 
 
 def test_no_stage_switches_the_run_cache_off() -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from audioprep.errors import ConfigError, unknown_name
+from audioprep.errors import ConfigError, reason_of, unknown_name
 
 SECTIONS = (
     "datasets",
@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{path}: expected a parameter file, found none; run from the project's folder") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}; mend the file") from None
+        raise ConfigError(f"{path}: expected YAML, got {reason_of(error)}; mend the file") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected sections, got {type(values).__name__}; mend the file")
     for section in values:

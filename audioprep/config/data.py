@@ -88,19 +88,21 @@ class SplitRule(Section):
     """How generated splits are drawn, and what a leak leads to."""
 
     seed: int = Field(default=0, ge=0)
-    on_leak: Literal["fail", "warn"] = "fail"
+    on_leak: Literal["fail", "warn", "drop"] = "fail"
 
 
 class RecipeRule(Section):
     """The rules of one corpus; its name is the key under `recipes:`."""
 
     recipe: str
+    variant: str | None = None
     root: str | None = None
     archive: str | None = None
     window_s: float = Field(gt=0.0, le=3600.0)
     split: str
     num_shards: int | None = Field(default=None, ge=1, le=100_000)
     loudness_mode: Literal["lufs", "rms", "peak", "off"] | None = None
+    exclude: tuple[SoftStatus, ...] | None = None
     fit_on: tuple[Literal["train", "valid"], ...] | None = None
 
 
@@ -146,6 +148,11 @@ class DataParams(Section):
         """Return the loudness rule of one corpus: the common one, with the corpus's own mode if it names one."""
         mode = self.recipe_rule(dataset).loudness_mode
         return self.loudness if mode is None else self.loudness.model_copy(update={"mode": mode})
+
+    def trim_rule(self, dataset: str) -> TrimRule:
+        """Return the trim rule of one corpus: the common one, with the corpus's own exclusions if it names some."""
+        exclude = self.recipe_rule(dataset).exclude
+        return self.trim if exclude is None else self.trim.model_copy(update={"exclude": exclude})
 
 
 def _check_band(kind: str, rule: LogmelRule, nyquist_hz: float) -> None:

@@ -9,7 +9,7 @@ Defects  a silent clip, a truncated file, a duplicate, a missing file; mixed rat
 from collections.abc import Iterator
 from pathlib import Path
 
-from audioprep.datasets.recipe import Archive, Clip, Recipe, Source, clip_id
+from audioprep.datasets.recipe import Archive, Clip, Recipe, Source, Split, Variant, clip_id
 
 
 def _make(path: Path) -> None:
@@ -19,14 +19,14 @@ def _make(path: Path) -> None:
     write_demo_archive(path)
 
 
-def _clips(source: Source) -> Iterator[Clip]:
+def _clips(source: Source, _variant: str) -> Iterator[Clip]:
     for row in source.rows("meta/demo.csv"):
         yield Clip(
             id=clip_id(row["filename"]),
             member=f"audio/{row['filename']}",
             labels=(row["label"],),
             group=row["source"],
-            fold=int(row["fold"]),
+            splits={"official-5fold": row["fold"]},
         )
 
 
@@ -36,12 +36,17 @@ RECIPE = Recipe(
     license="CC0-1.0",
     homepage="audioprep/datasets/synthesis/archive.py",
     cite="synthesised by audioprep",
+    get="synthesised in seconds",
     archives=(Archive(name="demo.zip", make=_make),),
     clips=_clips,
-    num_clips=240,
-    num_classes=8,
-    hours=0.13,
+    variants=(
+        Variant(
+            num_clips=240,
+            num_classes=8,
+            splits=(Split("official-5fold", "the folds it is synthesised in: test one, validate on the next"),),
+        ),
+    ),
     window_s=2.0,
-    split="official-5fold",
-    get="synthesised in seconds",
+    hours=0.13,
+    exclude=("silent", "duplicate"),
 )

@@ -1,17 +1,19 @@
 """A user's own recordings: a folder of class folders, of split folders of class folders, or with a metadata file.
 
 Layout   class/*.wav | split/class/*.wav | metadata.{csv,jsonl,parquet} with file_name and label (or labels)
-Splits   the metadata's fold or split column, or the split folders; otherwise generated
-Groups   the metadata's group column; otherwise every file is its own group
+Splits   official-<K>fold: the metadata's fold column, on every row; official: its split column, where a row without a
+         word is unused, or the split folders; otherwise generated
+Groups   the metadata's group column; a file without one is its own group
+Others   start and end in seconds; any other column of short texts or numbers becomes an attribute: license, device, …
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from audioprep.datasets.recipe import Clip, Recipe, Source, clip_id, subset_name
+from audioprep.datasets.recipe import SUBSETS, Clip, Recipe, Source, Variant, clip_id, subset_name
 from audioprep.errors import DatasetError
 
 # What is taken for audio, decodable here or not: a file that cannot be used gets a status, it is never passed over.
@@ -47,10 +49,14 @@ AUDIO_SUFFIXES = frozenset(
     ]
 )
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+MAX_FOLD = 1000
+_MIN_FOLDS = 3  # one to test, one to validate, one to train
+_MAX_ATTRIBUTE_LENGTH = 200
+_COLUMNS = frozenset({"file_name", "label", "labels", "group", "fold", "split", "start", "end"})
 _REMEDY = "use class/*.wav, split/class/*.wav, or a metadata.csv with file_name and label"
 
 
-def _clips(source: Source) -> Iterator[Clip]:
+def _clips(source: Source, _variant: str) -> Iterator[Clip]:
     names = source.names()
     tables = [name for name in METADATA_NAMES if name in names]
     if len(tables) > 1:
@@ -74,8 +80,10 @@ def _from_folders(names: list[str]) -> Iterator[Clip]:
         for path in paths:
             yield Clip(id=clip_id(str(path)), member=str(path), labels=(path.parts[0],))
     elif depths == {3} and all(subsets.values()):
+        _check_subsets("folder", subsets.values())
         for path in paths:
-            yield Clip(id=clip_id(str(path)), member=str(path), labels=(path.parts[1],), subset=subsets[path.parts[0]])
+            subset = str(subsets[path.parts[0]])
+            yield Clip(id=clip_id(str(path)), member=str(path), labels=(path.parts[1],), splits={"official": subset})
     else:
         by_depth = Counter(len(path.parts) - 1 for path in paths)
         seen = ", ".join(f"{count} files {depth} folders deep" for depth, count in sorted(by_depth.items()))
@@ -91,27 +99,83 @@ def _from_metadata(table: str, rows: list[dict[str, Any]]) -> Iterator[Clip]:
             f"{table}: expected columns file_name and label (or labels), got {', '.join(sorted(map(str, columns)))}; "
             "rename the columns"
         )
-    for number, row in enumerate(rows, start=1):
-        where = f"{table} row {number}"
+    wheres = [f"{table} row {number}" for number in range(1, len(rows) + 1)]
+    splits = _splits(table, wheres, rows)
+    attributes = _attributes(rows)
+    for where, row, parts, texts in zip(wheres, rows, splits, attributes, strict=True):
         name = _text(row.get("file_name"))
         if name is None or not PurePosixPath(name).name:
             raise DatasetError(f"{where}: expected a file_name, got {name or 'nothing'}; fill it in")
         start_s, end_s = _number(where, "start", row.get("start")), _number(where, "end", row.get("end"))
         if end_s is not None and end_s <= (start_s or 0.0):
             raise DatasetError(f"{where}: expected end after start, got {start_s or 0:g} to {end_s:g} s; mend the row")
-        fold = _number(where, "fold", row.get("fold"))
-        if fold is not None and (fold != int(fold) or fold < 1):
-            raise DatasetError(f"{where}: expected a fold of 1, 2, 3, …, got {fold:g}; mend the row")
         yield Clip(
             id=clip_id(name),
             member=PurePosixPath(name).as_posix(),
             labels=_labels(where, row),
             group=_text(row.get("group")),
-            fold=None if fold is None else int(fold),
-            subset=_subset(where, _text(row.get("split"))),
+            splits=parts,
             start_s=start_s,
             end_s=end_s,
+            attributes=texts,
         )
+
+
+def _splits(table: str, wheres: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return the part of every row in the splits of the columns fold and split; a column without a value is none."""
+    folds = [_fold(where, row) for where, row in zip(wheres, rows, strict=True)]
+    subsets = [_subset(where, _text(row.get("split"))) for where, row in zip(wheres, rows, strict=True)]
+    columns: dict[str, list[str | None]] = {}
+    if any(folds):
+        columns[f"official-{_num_folds(table, folds)}fold"] = folds
+    if any(subsets):
+        _check_subsets(table, subsets)
+        columns["official"] = subsets
+    return [
+        {name: part for name, parts in columns.items() if (part := parts[index]) is not None}
+        for index in range(len(rows))
+    ]
+
+
+def _num_folds(table: str, folds: Sequence[str | None]) -> int:
+    if None in folds:
+        raise DatasetError(
+            f"{table}: expected a fold on every row, got none on {folds.count(None)} of {len(folds)}, on row "
+            f"{folds.index(None) + 1} first; fill the column in, or leave it out"
+        )
+    found = sorted({int(fold) for fold in folds if fold is not None})
+    if len(found) < _MIN_FOLDS or found[-1] != len(found):
+        shown = ", ".join(map(str, found[:10])) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
+        raise DatasetError(
+            f"{table}: expected folds from 1 to {_MIN_FOLDS} or more without a gap, got {shown}; number them anew, or "
+            "leave the column out"
+        )
+    return len(found)
+
+
+def _check_subsets(where: str, subsets: Iterable[str | None]) -> None:
+    found = {subset for subset in subsets if subset is not None}
+    if not {"train", "test"} <= found:
+        seen = ", ".join(subset for subset in SUBSETS if subset in found)
+        raise DatasetError(f"{where}: expected a split into train and test, got {seen} alone; name both, or none")
+
+
+def _attributes(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return the other columns of every row, but for those with long texts or with values that are no text or number."""
+    others = {name for row in rows for name in row if name} - _COLUMNS
+    kept = sorted(name for name in others if all(_is_short(row.get(name)) for row in rows))
+    return [{name: text for name in kept if (text := _text(row.get(name))) is not None} for row in rows]
+
+
+def _is_short(value: object) -> bool:
+    return value is None or (isinstance(value, str | int | float) and len(str(value)) <= _MAX_ATTRIBUTE_LENGTH)
+
+
+def _fold(where: str, row: dict[str, Any]) -> str | None:
+    fold = _number(where, "fold", row.get("fold"))
+    if fold is not None and (fold != int(fold) or not 1 <= fold <= MAX_FOLD):
+        raise DatasetError(f"{where}: expected a fold from 1 to {MAX_FOLD}, got {fold:g}; mend the row")
+    return None if fold is None else str(int(fold))
 
 
 def _labels(where: str, row: dict[str, Any]) -> tuple[str, ...]:
@@ -163,12 +227,10 @@ RECIPE = Recipe(
     license="yours",
     homepage="README.md",
     cite="",
+    get="audioprep prepare NAME --root PATH",
     archives=(),
     clips=_clips,
-    num_clips=None,
-    num_classes=None,
-    hours=None,
+    variants=(Variant(),),
     window_s=5.0,
-    split="grouped-5fold",
-    get="audioprep prepare NAME --root PATH",
+    exclude=("silent", "duplicate"),
 )

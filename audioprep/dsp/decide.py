@@ -8,6 +8,14 @@ from audioprep.dsp.window import trim_bounds
 
 LoudnessMode = Literal["lufs", "rms", "peak", "off"]
 
+# Below this a recording has no sound in 16 bits: its loudest sample rounds to at most 3 steps.
+SILENT_PEAK_DB = -80.0
+
+
+def is_silent(peak_db: float | None) -> bool:
+    """Tell whether a recording with this sample peak (dB re full scale; None for digital silence) holds no sound."""
+    return peak_db is None or peak_db < SILENT_PEAK_DB
+
 
 def decide_gain(
     *,

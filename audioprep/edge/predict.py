@@ -10,10 +10,10 @@ import numpy.typing as npt
 import onnxruntime
 
 from audioprep.dsp.arrays import Wave
-from audioprep.dsp.decide import decide_gain, decide_part
+from audioprep.dsp.decide import SILENT_PEAK_DB, decide_gain, decide_part, is_silent
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
-from audioprep.errors import AudioError
+from audioprep.errors import AudioError, ModelError
 from audioprep.io.audio import decode
 from audioprep.io.bundle import read_bundle
 
@@ -40,11 +40,17 @@ class Predictor:
             ModelError: The bundle is missing, damaged, or of another format.
         """
         bundle = read_bundle(folder)
-        self.labels = bundle.labels
-        self._audio, self._features = bundle.about["audio"], bundle.about["features"]
-        self._rate_hz = int(self._audio["rate_hz"])
-        self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
-        self._session = _session(bundle.network(precision), num_threads)
+        try:
+            self.labels = bundle.labels
+            self._audio, self._features = bundle.about["audio"], bundle.about["features"]
+            self._rate_hz = int(self._audio["rate_hz"])
+            self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
+            network = bundle.network(precision)
+        except (LookupError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{folder}: expected the bundle as it was exported, got {type(error).__name__} {error}; export it again"
+            ) from None
+        self._session = _session(network, num_threads)
 
     def predict(self, path: Path) -> list[tuple[str, float]]:
         """Return every class with its probability, the likeliest first.
@@ -57,11 +63,11 @@ class Predictor:
         """
         try:
             decoded = decode(path.read_bytes())
+            return self.predict_wave(decoded.wave_TC, decoded.rate_hz)
         except OSError as error:
             raise AudioError("missing", f"{path}: {error.strerror}") from None
         except AudioError as error:
             raise AudioError(error.status, f"{path}: {error.reason}") from None
-        return self.predict_wave(decoded.wave_TC, decoded.rate_hz)
 
     def predict_wave(self, wave_TC: Wave, rate_hz: int) -> list[tuple[str, float]]:
         """Return every class with its probability, the likeliest first.
@@ -69,6 +75,9 @@ class Predictor:
         Args:
             wave_TC: Samples [T, C], float, full scale = 1.0.
             rate_hz: Sampling rate.
+
+        Raises:
+            AudioError: There is no sound in it, and the network was trained without silence.
         """
         probability_L = self.probabilities(self.features(wave_TC, rate_hz))
         order_L = np.argsort(-probability_L, kind="stable")
@@ -78,9 +87,13 @@ class Predictor:
         """Return the feature matrix [N, M] of a recording: what the features stage would have stored for it."""
         wave_T, attenuation_db = to_stored(wave_TC, rate_hz, self._rate_hz)
         facts = measure(wave_T, self._rate_hz)
+        trim = self._audio["trim"]
+        if is_silent(facts["peak_db"]) and "silent" in trim["exclude"]:
+            raise AudioError(
+                "silent", f"no sample above {SILENT_PEAK_DB:g} dB; the network was trained without silence"
+            )
         levels = {name: facts[name] for name in _GAIN_FACTS}
         gain_db, _ = decide_gain(**levels, attenuation_db=attenuation_db, **self._audio["loudness"])
-        trim = self._audio["trim"]
         window_samples = round(self._audio["window_s"] * self._rate_hz)
         start, stop = decide_part(
             np.asarray(facts["envelope_db"], np.int8),

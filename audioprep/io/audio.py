@@ -1,6 +1,7 @@
 """Decoding and encoding of audio, with an honest word for every file that cannot be used.
 
-libsndfile reads WAV (and RF64, RIFX), FLAC, OGG, Opus, MP3, AIFF and AU.
+libsndfile reads WAV (and RF64, RIFX), FLAC, OGG, Opus, MP3, AIFF and AU. MP4 with 3GP, WebM, WMA, bare AAC, AMR and WavPack
+need the program ffmpeg, see `audioprep/io/ffmpeg.py`.
 """
 
 import io
@@ -11,8 +12,7 @@ import numpy as np
 import soundfile
 
 from audioprep.errors import AudioError
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff", ".au", ".rf64", ".w64"})
+from audioprep.io.ffmpeg import decoded_wav, foreign_container
 
 _BLOCK_FRAMES = 1 << 16
 # libsndfile reports this many frames when a stream does not say; see also `_declared_frames`.
@@ -20,6 +20,9 @@ _UNKNOWN_FRAMES = 1 << 62
 _UNKNOWN_CHUNK_BYTES = (0, 0xFFFFFFFF)
 # Byte order and name of the chunk that holds the samples.
 _SAMPLE_CHUNKS = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"RF64": ("<", b"data"), b"FORM": (">", b"SSND")}
+# libsndfile's names of the formats and encodings that keep samples as they are: their length follows from their size.
+_PLAIN_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU"})
+_PLAIN_ENCODINGS = ("PCM_", "FLOAT", "DOUBLE")
 # 192 dB above full scale: float files of whole numbers stay below, what is above is no audio and would overflow.
 _MAX_AMPLITUDE = float(1 << 32)
 _MAX_RATE_HZ = 1_000_000
@@ -32,7 +35,7 @@ class Decoded:
     Attributes:
         wave_TC: Samples [T, C], float32, full scale = 1.0.
         rate_hz: Sampling rate of the file.
-        container: Format and encoding, for example `WAV/PCM_16`.
+        container: Format and encoding, for example `WAV/PCM_16`; `MP4/ffmpeg` where ffmpeg has decoded it.
     """
 
     wave_TC: np.ndarray
@@ -55,10 +58,14 @@ def decode(data: bytes, start_s: float | None = None, end_s: float | None = None
         raise AudioError("empty", "the file has 0 bytes")
     if not any(data):
         raise AudioError("decode_error", f"all {len(data)} bytes are zero")
+    foreign = foreign_container(data)
+    if foreign is not None:
+        data = decoded_wav(data, foreign)
     try:
-        with soundfile.SoundFile(_Bytes(data)) as file:
+        with _Forward(_Bytes(data)) as file:
             wave_TC, rate_hz = _read_part(file, start_s, end_s), file.samplerate
-            container, is_cut = f"{file.format}/{file.subtype}", "without an End-Of-Stream" in file.extra_info
+            container = f"{foreign.name}/ffmpeg" if foreign else f"{file.format}/{file.subtype}"
+            is_cut = "without an End-Of-Stream" in file.extra_info
     except (soundfile.SoundFileError, RuntimeError, MemoryError, OSError) as error:
         raise AudioError("decode_error", _plain(error)) from None
     if not 1 <= rate_hz <= _MAX_RATE_HZ:
@@ -74,6 +81,29 @@ def decode(data: bytes, start_s: float | None = None, end_s: float | None = None
     if missing_bytes:
         raise AudioError("truncated", f"the header declares {missing_bytes} bytes of samples more than there are")
     return Decoded(wave_TC, rate_hz, container)
+
+
+def duration_s(data: bytes) -> float:
+    """Return the length of a file.
+
+    It is read from the header where samples are stored as they are; other headers may lie, and such files are decoded.
+
+    Args:
+        data: The file's bytes.
+
+    Raises:
+        AudioError: As `decode` does.
+    """
+    try:
+        with soundfile.SoundFile(_Bytes(data)) as file:
+            is_plain = file.format in _PLAIN_FORMATS and file.subtype.startswith(_PLAIN_ENCODINGS)
+            is_sound = 0 < file.frames < _UNKNOWN_FRAMES and 1 <= file.samplerate <= _MAX_RATE_HZ
+            if is_plain and is_sound and not _missing_bytes(data):
+                return float(file.frames / file.samplerate)
+    except (soundfile.SoundFileError, RuntimeError, MemoryError, OSError):
+        pass  # decoding says what is wrong
+    decoded = decode(data)
+    return len(decoded.wave_TC) / decoded.rate_hz
 
 
 def encode_flac(wave_T: np.ndarray, rate_hz: int) -> bytes:
@@ -92,6 +122,16 @@ def decode_flac(data: bytes) -> np.ndarray:
     """Return the samples [T], float32, of a clip written by `encode_flac`."""
     wave_T, _ = soundfile.read(io.BytesIO(data), dtype="float32")
     return np.asarray(wave_T)
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc] # it has no types
+    def seekable(self) -> bool:
+        """Keep soundfile from seeking, after every read, to where it is.
+
+        An MP3 is not decoded alike from there, as it borrows bits from before, and FLAC of unknown length cannot seek to its
+        end. FLAC of known length may: a header that is wrong about its blocks shows by it.
+        """
+        return bool(self.format == "FLAC" and self.frames < _UNKNOWN_FRAMES)
 
 
 class _Bytes(io.BytesIO):

@@ -15,7 +15,7 @@ class Layout:
     Attributes:
         dataset: The corpus's name.
         data: Folder of its outputs, `data/<ds>` in a project.
-        archives: Folder of its archives, outside every output that DVC may delete.
+        archives: Folder of all archives, one folder a corpus, outside every output that DVC may delete.
         work: Folder of unfinished work, which survives a kill.
     """
 
@@ -29,13 +29,13 @@ class Layout:
         """Return the layout in a DVC project whose root is the current folder."""
         shared = os.environ.get(ARCHIVES_VARIABLE)
         archives = Path(shared).expanduser() if shared else Path("data", "archives")
-        return cls(dataset, Path("data", dataset), archives / dataset, WORK_FOLDER / dataset)
+        return cls(dataset, Path("data", dataset), archives, WORK_FOLDER / dataset)
 
     @classmethod
     def in_folder(cls, dataset: str, out: Path) -> "Layout":
         """Return the layout in a folder of the user's choice, without DVC."""
         shared = os.environ.get(ARCHIVES_VARIABLE)
-        archives = Path(shared).expanduser() / dataset if shared else out / "archives"
+        archives = Path(shared).expanduser() if shared else out / "archives"
         return cls(dataset, out, archives, out / WORK_FOLDER)
 
     @property

@@ -1,51 +1,55 @@
-"""The ledger of the download stage: what a corpus is, where its bytes came from, and against what they were verified."""
+"""What the download stage knows of a corpus, as two files: where its bytes came from, and what it is.
+
+Files    raw/download.json  each archive or folder, its bytes and hashes, and against what they were verified
+         raw/about.json     title, licence, variant, official splits with their known leaks
+They are apart so that a word changed in a recipe decodes no audio again: resample reads the first one alone.
+"""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from audioprep.engine import write_atomically
-from audioprep.errors import FetchError, ShardError
+from audioprep.errors import ShardError
 from audioprep.io.layout import Layout
 
-_NAME = "download.json"
+_LEDGER, _ABOUT = "download.json", "about.json"
 
 
-def write_ledger(layout: Layout, ledger: dict[str, Any]) -> None:
-    """Write the ledger; the last file of its folder."""
-    write_atomically(layout.raw / _NAME, json.dumps(ledger, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+def write_ledger(layout: Layout, ledger: dict[str, Any], about: dict[str, Any]) -> None:
+    """Write both files, the ledger last."""
+    for name, values in ((_ABOUT, about), (_LEDGER, ledger)):
+        write_atomically(layout.raw / name, json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_ledger(layout: Layout) -> dict[str, Any]:
-    """Return the ledger.
+    """Return where the bytes of the corpus came from.
 
     Raises:
-        ShardError: There is none, or it is damaged.
+        ShardError: The ledger is missing or damaged.
     """
-    path = layout.raw / _NAME
+    return _read(layout.raw / _LEDGER, "sources")
+
+
+def read_about(layout: Layout) -> dict[str, Any]:
+    """Return what the corpus is.
+
+    Raises:
+        ShardError: The file is missing or damaged.
+    """
+    return _read(layout.raw / _ABOUT, "splits")
+
+
+def is_verified(sources: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether every byte of a corpus was compared with a published hash."""
+    return all(source["verified"] for source in sources)
+
+
+def _read(path: Path, key: str) -> dict[str, Any]:
     try:
-        ledger: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ShardError(f"{path}: expected the ledger of the download stage, got none; run that stage") from None
-    return ledger
-
-
-def source_path(layout: Layout, root: str | None) -> Path:
-    """Return the archive or folder that the corpus is read from.
-
-    Args:
-        layout: Where the corpus lies.
-        root: The folder, for a corpus that is one.
-
-    Raises:
-        FetchError: The archive or folder is not on this machine.
-    """
-    ledger = read_ledger(layout)
-    source = ledger["source"]
-    path = Path(root).expanduser() if root and source["origin"] == "folder" else layout.archives / source["name"]
-    if not path.exists():
-        raise FetchError(
-            f"{path}: expected the {source['origin']} source of {layout.dataset} (sha256 {source.get('sha256', 'of each file')}), "
-            f"found none; `audioprep prepare {layout.dataset}` gets it, or place it there"
-        )
-    return path
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ShardError(f"{path}: expected a file of the download stage, got none; run that stage") from None
+    return values

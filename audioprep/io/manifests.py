@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def open_cuts(layout: Layout, *, used_only: bool = True) -> "CutSet":
     """Return the decided cuts of a corpus joined with their audio, read lazily.
 
-    Each cut starts and ends where the trim stage decided; `cut.custom` holds gain_db, pad, window_s, group, fold, subset,
-    status and used.
+    Each cut starts and ends where the trim stage decided; `cut.custom` holds gain_db, pad, window_s, group, splits,
+    attributes, status and used, and its supervision the labels.
 
     Args:
         layout: Where the corpus lies.

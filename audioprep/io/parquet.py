@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audioprep.errors import ShardError, SplitError
+from audioprep.errors import ShardError, SplitError, reason_of
+from audioprep.io.feature_writer import METADATA_KEY, STATS_NAME
+from audioprep.io.tables import read_table
 
-_METADATA_KEY = b"audioprep"
 _FIRST_FOLD_COLUMN = "fold1"
 
 
@@ -78,7 +79,9 @@ def read_features(folder: Path, ids: Sequence[str] | None = None) -> Features:
     if not shards:
         raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
     meta = _metadata(shards[0])
-    wanted = ids if ids is not None else [clip for path in shards for clip in _read(path, ["id"])["id"].to_pylist()]
+    wanted = (
+        ids if ids is not None else [clip for path in shards for clip in read_table(path, ["id"])["id"].to_pylist()]
+    )
     row_of = {clip: row for row, clip in enumerate(wanted)}
     values_KNM, is_there_K = None, np.zeros(len(wanted), bool)
     for path in shards:
@@ -105,7 +108,7 @@ def read_stats(folder: Path) -> Stats:
     Raises:
         ShardError: They are missing or damaged.
     """
-    table = _read(folder / "_stats.parquet", ["id", "count", "sum", "sum_sq"])
+    table = read_table(folder / STATS_NAME, ["id", "count", "sum", "sum_sq"])
     return Stats(
         table["id"].to_pylist(),
         table["count"].to_numpy().astype(np.int64),
@@ -121,7 +124,7 @@ def read_split(path: Path) -> Split:
         ShardError: The file is missing or damaged.
         SplitError: It has no folds.
     """
-    table, meta = _read(path, None), _metadata(path)
+    table, meta = read_table(path, None), _metadata(path)
     roles = {
         int(name.removeprefix("fold")): table[name].to_pylist()
         for name in table.column_names
@@ -160,13 +163,13 @@ def write_predictions(
             "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(scores_KL.reshape(-1)), len(classes)),
         }
     )
-    pq.write_table(table.replace_schema_metadata({_METADATA_KEY: json.dumps({"labels": list(classes)})}), path)
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps({"labels": list(classes)})}), path)
 
 
 def _read_shard(path: Path, meta: dict[str, Any]) -> tuple[list[str], npt.NDArray[Any]]:
     if _metadata(path) != meta:
         raise ShardError(f"{path}: expected the rule of the other shards, got another; run the features stage again")
-    table = _read(path, ["id", meta["kind"]])
+    table = read_table(path, ["id", meta["kind"]])
     values_KNM = _matrix(table[meta["kind"]]).reshape(-1, meta["num_frames"], meta["num_bins"])
     return table["id"].to_pylist(), values_KNM
 
@@ -181,18 +184,7 @@ def _matrix(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 def _metadata(path: Path) -> dict[str, Any]:
     try:
         found = pq.read_schema(path).metadata or {}
-        meta = json.loads(found[_METADATA_KEY])
+        meta = json.loads(found[METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise ShardError(f"{path}: expected a file that says its rule, got {_plain(error)}; make it again") from None
+        raise ShardError(f"{path}: expected a file that says its rule, got {reason_of(error)}; make it again") from None
     return dict(meta)
-
-
-def _read(path: Path, columns: list[str] | None) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise ShardError(f"{path}: expected a table, got {_plain(error)}; run the stage that makes it") from None
-
-
-def _plain(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -12,26 +12,28 @@ import pyarrow.parquet as pq
 from audioprep.errors import DatasetError
 
 
-def parse_rows(name: str, data: bytes) -> list[dict[str, Any]]:
+def parse_rows(name: str, data: bytes, separator: str | None = None) -> list[dict[str, Any]]:
     """Return the rows of a metadata file.
 
     Args:
         name: Its name; the suffix says how it is read: `.csv`, `.tsv`, `.jsonl` or `.parquet`.
         data: Its bytes; text is UTF-8, with or without a byte-order mark.
+        separator: What stands between its columns, where the suffix does not say or misleads.
 
     Raises:
         DatasetError: The bytes are not of that format.
     """
     suffix = PurePosixPath(name).suffix.lower()
     try:
-        if suffix == ".parquet":
+        if suffix == ".parquet" and separator is None:
             table: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
             return table
         text = data.decode("utf-8-sig")
-        if suffix == ".jsonl":
+        if suffix == ".jsonl" and separator is None:
             rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
-            rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ","))
+            delimiter = separator or ("\t" if suffix == ".tsv" else ",")
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
         for number, row in enumerate(rows, start=1):
             _check_row(number, row)
     except (ValueError, OSError, csv.Error, pa.ArrowException) as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from audioprep.errors import ShardError
+from audioprep.errors import ShardError, reason_of
 
 
 def tar_name(shard: int) -> str:
@@ -66,9 +66,21 @@ def read_audio_tar(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield info.name.removesuffix(".flac"), b"" if file is None else file.read()
     except (OSError, tarfile.TarError) as error:
         raise ShardError(
-            f"{path}: expected a whole audio shard, got {' '.join(str(error).split())}; "
+            f"{path}: expected a whole audio shard, got {reason_of(error)}; "
             "delete its folder and run the resample stage again"
         ) from None
+
+
+def read_recording(path: Path, recording_id: str) -> bytes:
+    """Return the FLAC bytes of one recording of a shard.
+
+    Raises:
+        ShardError: The shard is missing or damaged, or does not hold the recording.
+    """
+    for found_id, flac in read_audio_tar(path):
+        if found_id == recording_id:
+            return flac
+    raise ShardError(f"{path}: expected recording {recording_id}, found none; run the resample stage again")
 
 
 def write_cuts(path: Path, cuts: Iterable[dict[str, Any]]) -> None:
@@ -88,9 +100,7 @@ def read_cuts(path: Path) -> list[dict[str, Any]]:
         with path.open(encoding="utf-8") as file:
             return [json.loads(line) for line in file]
     except (OSError, ValueError) as error:
-        raise ShardError(
-            f"{path}: expected cuts, got {' '.join(str(error).split())}; run the stage that makes them"
-        ) from None
+        raise ShardError(f"{path}: expected cuts, got {reason_of(error)}; run the stage that makes them") from None
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -7,22 +7,36 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audioprep.errors import ShardError
+from audioprep.errors import ShardError, reason_of
 
+# What resample needs to know of each declared clip, and no more: a change of labels or splits decodes nothing.
+FILES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("member", pa.string()),
+        ("digest", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("sha256", pa.string()),
+    ]
+)
 CLIPS = pa.schema(
     [
         ("id", pa.string()),
-        ("archive", pa.string()),
         ("member", pa.string()),
-        ("digest", pa.string()),
         ("labels", pa.list_(pa.string())),
         ("group", pa.string()),
-        ("fold", pa.int32()),
-        ("subset", pa.string()),
+        ("splits", pa.map_(pa.string(), pa.string())),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
+        ("source_start_s", pa.float64()),
+        ("source_end_s", pa.float64()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+        ("sha256", pa.string()),
     ]
 )
+USED = pa.schema([("id", pa.string()), ("used", pa.bool_())])
+FINGERPRINTS = pa.schema([("id", pa.string()), ("fingerprint", pa.list_(pa.uint32()))])
 STATUS = pa.schema([("id", pa.string()), ("member", pa.string()), ("status", pa.string()), ("reason", pa.string())])
 FACTS = pa.schema(
     [
@@ -43,6 +57,7 @@ FACTS = pa.schema(
         ("rms_db", pa.float64()),
         ("dc_offset", pa.float64()),
         ("clipped_fraction", pa.float64()),
+        ("bandwidth_hz", pa.float64()),
         ("envelope_frame_s", pa.float64()),
         ("envelope_db", pa.list_(pa.int8())),
     ]
@@ -76,11 +91,9 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         ShardError: The file is missing or damaged.
     """
     try:
-        return pq.read_table(path, columns=columns)
+        return pq.read_table(path, columns=columns, partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        raise ShardError(
-            f"{path}: expected a table, got {' '.join(str(error).split())[:200]}; run the stage that makes it"
-        ) from None
+        raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
 
 
 def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:

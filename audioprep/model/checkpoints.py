@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from audioprep.config.training import ModelRule
-from audioprep.errors import ModelError
+from audioprep.errors import ModelError, reason_of
 from audioprep.model.nets import Classifier, Front, ResNet8
 from audioprep.model.panns import FRONT_END_PREFIXES, Panns
 
@@ -125,7 +125,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         classifier.front.load_state_dict(loaded["front"])
         classifier.trunk.load_state_dict(loaded["model"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: expected a checkpoint of this project, got {_plain(error)}; train again") from None
+        raise ModelError(
+            f"{path}: expected a checkpoint of this project, got {reason_of(error)}; train again"
+        ) from None
     return Checkpoint(classifier.eval(), rule, shapes, about["meta"])
 
 
@@ -148,7 +150,7 @@ def _read(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: expected a checkpoint, got {_plain(error)}; check the path") from None
+        raise ModelError(f"{path}: expected a checkpoint, got {reason_of(error)}; check the path") from None
     if not isinstance(loaded, dict):
         raise ModelError(f"{path}: expected a checkpoint of named tensors, got {type(loaded).__name__}; check the path")
     return loaded
@@ -164,7 +166,3 @@ def _check_same_layout(path: Path, weights: dict[str, Tensor], own: dict[str, Te
             f"model.init_checkpoint {path}: expected the layout of model.arch, got one {', '.join(problems)} "
             f"({len(missing) + len(unknown) + len(other)} differences); choose the arch of that checkpoint"
         )
-
-
-def _plain(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"

@@ -1,75 +1,97 @@
 """Stage download: get and verify the archives, and list the clips that the corpus declares.
 
-Writes   raw/download.json   what each archive is, and against what it was verified; for a folder, its files
-         raw/clips.parquet   one row per declared clip: id, member, labels, group, fold or subset, part
+Writes   raw/download.json  what each archive is, and against what it was verified; for a folder, its files
+         raw/files.parquet  one row per declared clip: its file, what identifies the bytes, which part of it
+         raw/clips.parquet  one row per declared clip: labels, group, its part in the official splits, attributes
+         raw/about.json     what the corpus is: title, licence, variant, official splits and their known leaks
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from audioprep.config.data import RecipeRule
 from audioprep.console import say
 from audioprep.datasets import load_recipe
 from audioprep.datasets.folder import AUDIO_SUFFIXES
-from audioprep.datasets.recipe import Archive, Clip, Recipe, with_unique_ids
-from audioprep.engine import file_sha256, fresh_folder
-from audioprep.errors import DatasetError, FetchError
+from audioprep.datasets.recipe import SUBSETS, Clip, Recipe, Variant, with_unique_ids
+from audioprep.engine import fresh_folder
+from audioprep.errors import DatasetError
 from audioprep.io.archives import Members, open_members
-from audioprep.io.fetch import fetch
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import write_ledger
-from audioprep.io.tables import CLIPS, rows_to_table, write_table
+from audioprep.io.ledger import is_verified, write_ledger
+from audioprep.io.places import to_place
+from audioprep.io.tables import CLIPS, FILES, rows_to_table, write_table
+from audioprep.steps.sources import find_sources
 
 
 def download(layout: Layout, rule: RecipeRule) -> None:
-    """Make the archives of a corpus available and write its ledger and its table of clips.
+    """Make the archives of a corpus available and write its ledger and its tables of clips.
 
     Args:
         layout: Where the corpus lies.
-        rule: Its rules: the recipe, the folder or the user-placed archive.
+        rule: Its rules: the recipe and variant, the folder or the user-placed archive.
 
     Raises:
         FetchError: An archive cannot be had, is damaged, or has the wrong hash.
         DatasetError: Metadata and recipe disagree.
     """
     recipe = load_recipe(rule.recipe)
-    source, entry = _from_folder(recipe, rule) if not recipe.archives else _from_archive(recipe, rule, layout)
-    members = open_members(source, layout.work / "archives")
-    clips = list_clips(layout.dataset, recipe, members)
-    for note in _count_notes(layout.dataset, recipe, clips, complete=entry["verified"] == "sha256"):
-        say(note)
-    digests = _digests(members, clips, entry)
+    variant = recipe.variant(rule.variant)
+    if recipe.notice:
+        say(f"{recipe.name}: {recipe.notice}")
+    store = layout.archives / recipe.store_name
+    sources = find_sources(recipe, variant, rule, store)
+    members = open_members([to_place(source, store, rule.root) for source in sources], layout.work / "archives")
+    clips = list_clips(layout.dataset, recipe, variant, members)
+    _check_counts(layout.dataset, recipe, variant, clips, verified=is_verified(sources))
+    # Clips without a group are grouped by their file, so that grouped splits and the audit need no special case.
+    declared = rows_to_table((vars(clip) | {"group": clip.group or clip.member} for clip in clips), CLIPS)
+    digests = {name: members.digest(name) for name in {clip.member for clip in clips} if name in members}
+    files = rows_to_table((vars(clip) | {"digest": digests.get(clip.member)} for clip in clips), FILES)
     raw = fresh_folder(layout.raw)
-    rows = [_row(clip, digests.get(clip.member), entry["name"]) for clip in clips]
-    write_table(raw / "clips.parquet", rows_to_table(rows, CLIPS))
+    write_table(raw / "clips.parquet", declared)
+    write_table(raw / "files.parquet", files)
     if not recipe.archives:
         _say_left_out(members, clips)
-        entry["files"] = {name: digest.removeprefix("sha256:") for name, digest in sorted(digests.items())}
-    write_ledger(layout, _ledger(layout.dataset, recipe, entry))
+    ledger = {
+        "dataset": layout.dataset,
+        "store": recipe.store_name,
+        "is_partial": recipe.is_partial,
+        "sources": sources,
+    }
+    write_ledger(layout, ledger, _about(layout.dataset, recipe, variant))
 
 
-def list_clips(dataset: str, recipe: Recipe, members: Members) -> list[Clip]:
+def list_clips(dataset: str, recipe: Recipe, variant: Variant, members: Members) -> list[Clip]:
     """Return the clips that a corpus declares, sorted by id.
 
     Args:
         dataset: The corpus, for messages.
         recipe: How its metadata is read.
-        members: Its opened archive or folder.
+        variant: The task on it.
+        members: Its opened archives or folder.
 
     Raises:
         FetchError: The metadata is not there.
         DatasetError: The metadata cannot be understood, or there is only one class.
     """
     try:
-        clips = with_unique_ids(recipe.clips(members))
-    except (KeyError, ValueError) as error:  # a column that is not there, a fold that is no number
+        clips = with_unique_ids(recipe.clips(members, variant.name))
+    except (KeyError, ValueError, IndexError) as error:  # a column that is not there, a fold that is no number
         raise DatasetError(
             f"{dataset}: expected metadata as published, got {type(error).__name__} {error}; recipe and archive disagree, "
             f"see audioprep/datasets/{recipe.name}.py"
         ) from None
+    for clip in clips:
+        for split, part in clip.splits.items():
+            if part not in SUBSETS and not (part.isdecimal() and int(part) >= 1):
+                raise DatasetError(
+                    f"{dataset}: expected a fold from 1, or {', '.join(SUBSETS)}, got '{part}' for clip {clip.id} in split "
+                    f"{split}; recipe and archive disagree, see audioprep/datasets/{recipe.name}.py"
+                )
     classes = {label for clip in clips for label in clip.labels}
     if len(classes) < 2:
         raise DatasetError(
@@ -79,93 +101,33 @@ def list_clips(dataset: str, recipe: Recipe, members: Members) -> list[Clip]:
     return clips
 
 
-def _from_folder(recipe: Recipe, rule: RecipeRule) -> tuple[Path, dict[str, Any]]:
-    if not rule.root:
-        raise FetchError(f"{recipe.name}: expected a folder, got none; give it with --root PATH")
-    root = Path(rule.root).expanduser()
-    if not root.is_dir():
-        raise FetchError(f"{root}: expected a folder, found none; give the folder with the recordings with --root PATH")
-    return root, {"name": "", "origin": "folder", "verified": "none"}
-
-
-def _from_archive(recipe: Recipe, rule: RecipeRule, layout: Layout) -> tuple[Path, dict[str, Any]]:
-    archive = recipe.archives[0]
-    path = layout.archives / (rule.archive or archive.name)
-    layout.archives.mkdir(parents=True, exist_ok=True)
-    if rule.archive:
-        return path, _user_placed(recipe, archive, path)
-    if archive.make is not None:
-        archive.make(path)  # anew: one that is there may be of an earlier version of the synthesis
-        return path, _entry(path, "generated", "none", file_sha256(path))
-    if not path.exists():
-        if archive.url is None:
-            raise FetchError(f"{path}: expected the archive, found none; {recipe.get}")
-        say(f"{recipe.name}: downloading {archive.url}")
-        fetch(archive.url, path, archive.sha256)
-    sha256 = file_sha256(path)
-    if archive.sha256 is not None and sha256 != archive.sha256:
-        raise FetchError(
-            f"{path}: expected sha256 {archive.sha256}, got {sha256} ({path.stat().st_size} bytes); the file is kept: "
-            f"delete it to download it again, or use it as it is with --archive {path}"
+def _check_counts(dataset: str, recipe: Recipe, variant: Variant, clips: list[Clip], *, verified: bool) -> None:
+    """Compare with the published counts: verified archives must have them, others are said to be different."""
+    differences = list(_differences(variant, clips))
+    if not differences:
+        return
+    first = "; ".join(differences[:5]) + (f"; and {len(differences) - 5} more" if len(differences) > 5 else "")
+    if verified:
+        raise DatasetError(
+            f"{dataset}: expected the published counts, got {first}; recipe and archive disagree, "
+            f"see audioprep/datasets/{recipe.name}.py"
         )
-    return path, _entry(path, archive.url or "published", "sha256" if archive.sha256 else "none", sha256)
+    say(f"{dataset}: not the published counts: {first}")
 
 
-def _user_placed(recipe: Recipe, archive: Archive, path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FetchError(f"{path}: expected the user-placed archive, found none; give it again with --archive PATH")
-    sha256 = file_sha256(path)
-    published = archive.sha256 is not None and sha256 == archive.sha256
-    if not published:
-        say(
-            f"{recipe.name}: {path.name} is not the published archive (sha256 {sha256[:12]}…, published "
-            f"{(archive.sha256 or 'without a hash')[:12]}…); it is used as it is"
-        )
-    return _entry(path, "user-placed", "sha256" if published else "none", sha256)
-
-
-def _entry(path: Path, origin: str, verified: str, sha256: str) -> dict[str, Any]:
-    return {
-        "name": path.name,
-        "origin": origin,
-        "verified": verified,
-        "bytes": path.stat().st_size,
-        "sha256": sha256,
-    }
-
-
-def _digests(members: Members, clips: Iterable[Clip], entry: dict[str, Any]) -> dict[str, str]:
-    """Return what identifies the content of every member that a clip needs and that is there."""
-    names = {clip.member for clip in clips if clip.member in members}
-    return {name: members.digest(name) or f"archive:{entry['sha256']}" for name in names}
-
-
-def _row(clip: Clip, digest: str | None, archive: str) -> dict[str, object]:
-    # Clips without a group are grouped by their file, so that grouped splits and the audit need no special case.
-    return {
-        **asdict(clip),
-        "labels": list(clip.labels),
-        "group": clip.group or clip.member,
-        "digest": digest,
-        "archive": archive,
-    }
-
-
-def _count_notes(dataset: str, recipe: Recipe, clips: list[Clip], *, complete: bool) -> Iterator[str]:
-    """Yield what a partial corpus lacks; a complete one must have what is published."""
-    num_classes = len({label for clip in clips for label in clip.labels})
-    for what, published, found in (
-        ("clips", recipe.num_clips, len(clips)),
-        ("classes", recipe.num_classes, num_classes),
-    ):
-        if published in (None, found):
-            continue
-        if complete:
-            raise DatasetError(
-                f"{dataset}: expected {published} {what}, got {found}; recipe and archive disagree, "
-                f"see audioprep/datasets/{recipe.name}.py"
-            )
-        yield f"{dataset}: {found} of {published} declared {what} are there"
+def _differences(variant: Variant, clips: list[Clip]) -> Iterator[str]:
+    classes = Counter(label for clip in clips for label in clip.labels)
+    counts: list[tuple[str, int | None, int]] = [
+        ("clips", variant.num_clips, len(clips)),
+        ("classes", variant.num_classes, len(classes)),
+    ]
+    counts += [(f"clips of {name}", size, classes[name]) for name, size in (variant.class_sizes or {}).items()]
+    for split in variant.splits:
+        parts = Counter(clip.splits[split.name] for clip in clips if split.name in clip.splits)
+        counts += [(f"clips in {split.name}/{part}", size, parts[part]) for part, size in (split.sizes or {}).items()]
+    for what, published, found in counts:
+        if published not in (None, found):
+            yield f"{found} of {published} {what}"
 
 
 def _say_left_out(members: Members, clips: Iterable[Clip]) -> None:
@@ -186,7 +148,7 @@ def _say_left_out(members: Members, clips: Iterable[Clip]) -> None:
         )
 
 
-def _ledger(dataset: str, recipe: Recipe, source: dict[str, Any]) -> dict[str, Any]:
+def _about(dataset: str, recipe: Recipe, variant: Variant) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "recipe": recipe.name,
@@ -194,7 +156,10 @@ def _ledger(dataset: str, recipe: Recipe, source: dict[str, Any]) -> dict[str, A
         "license": recipe.license,
         "homepage": recipe.homepage,
         "cite": recipe.cite,
-        "split": recipe.split,
-        "known_leaks": recipe.known_leaks or {},
-        "source": source,
+        "notice": recipe.notice,
+        "defects": list(recipe.defects),
+        "variant": variant.name,
+        "about": variant.about,
+        "is_multi_label": variant.is_multi_label,
+        "splits": {split.name: asdict(split) for split in variant.splits},
     }

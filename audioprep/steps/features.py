@@ -15,7 +15,7 @@ from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import ShardTask, fingerprint, fresh_folder, is_published, publish, read_index, run_shards
 from audioprep.errors import ShardError
 from audioprep.io.audio import decode_flac
-from audioprep.io.feature_writer import merge_stats, part_name, write_features
+from audioprep.io.feature_writer import STATS_NAME, merge_stats, part_name, write_features
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 
@@ -72,7 +72,7 @@ def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
     work = layout.work / kind
     shards = run_shards(tasks, make_feature_shard, work, label=f"{kind} {layout.dataset}")
     out = fresh_folder(layout.features(kind))
-    merge_stats((shard.folder / "stats.parquet" for shard in shards), out / "_stats.parquet")
+    merge_stats((shard.folder / "stats.parquet" for shard in shards), out / STATS_NAME)
     publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
 
 

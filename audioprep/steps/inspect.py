@@ -11,10 +11,11 @@ from audioprep.engine import read_index
 from audioprep.errors import DatasetError, unknown_name
 from audioprep.io.audio import decode_flac
 from audioprep.io.layout import Layout
-from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, read_recording, tar_name
 from audioprep.io.tables import read_table
 
 _MAX_LISTED = 10
+_PICTURES = (".png", ".svg", ".pdf", ".jpg")
 
 
 def describe_shard(path: Path) -> Iterator[str]:
@@ -56,9 +57,11 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
         picture: PNG to write: the waveform with the used part marked, and the log-mel of the window.
 
     Raises:
-        DatasetError: No corpus has this clip; the nearest one is suggested.
+        DatasetError: No corpus has this clip; the nearest one is suggested. Or the picture has an odd suffix.
         ShardError: What the stages made is missing or damaged.
     """
+    if picture.suffix.lower() not in _PICTURES:
+        raise DatasetError(f"{picture}: expected a picture as {', '.join(_PICTURES)}; give --picture such a name")
     layout, status = _find(layouts, clip_id)
     yield f"{clip_id} in {layout.dataset}"
     yield f"  file        {status['member']}"
@@ -95,6 +98,8 @@ def _find(layouts: list[Layout], clip_id: str) -> tuple[Layout, dict[str, Any]]:
 def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={part}" for key, part in sorted(value.items())) or "none"
     return "none" if value is None else str(value)
 
 
@@ -107,8 +112,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
 
     index = read_index(layout.features("logmel"))
     rate_hz, rule = index["rate_hz"], index["rule"]
-    recordings = read_audio_tar(layout.shar / tar_name(fact["shard"]))
-    wave_T = decode_flac(next(flac for recording_id, flac in recordings if recording_id == cut["id"]))
+    wave_T = decode_flac(read_recording(layout.shar / tar_name(fact["shard"]), cut["id"]))
     start = round(cut["start"] * rate_hz)
     decided = {
         "start": start,

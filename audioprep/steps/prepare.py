@@ -7,7 +7,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,20 @@ from audioprep.config.base import parse_section
 from audioprep.config.data import DataParams, RecipeRule, load_data_params
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
-from audioprep.datasets.recipe import Archive, Clip, Recipe
-from audioprep.engine import INDEX_NAME, file_sha256, read_index, write_atomically
+from audioprep.datasets.recipe import Archive, Clip, Recipe, Variant
+from audioprep.engine import INDEX_NAME, read_index, write_atomically
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
-from audioprep.io.archives import open_members
+from audioprep.io.archives import Place, open_members
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import read_ledger, source_path
+from audioprep.io.ledger import read_ledger
+from audioprep.io.places import source_places
 from audioprep.io.tables import read_table
+from audioprep.steps.card.page import card
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
 from audioprep.steps.resample import resample
+from audioprep.steps.sources import archives_of, files_of, is_published
 from audioprep.steps.split import split
 from audioprep.steps.trim import trim
 
@@ -37,13 +41,29 @@ _RESERVED = {"archives"}
 _KINDS = ("logmel", "mfcc")
 
 
-def prepare_in_project(name: str, archive: Path | None, root: Path | None) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks for; what is left open comes from params.yaml, then from the recipe.
+
+    Attributes:
+        archives: Archives that the user has, or folders with them.
+        root: A folder of recordings: the user's own, or a published corpus that is unpacked.
+        variant: The task on the corpus.
+        split: The split.
+    """
+
+    archives: tuple[Path, ...] = ()
+    root: Path | None = None
+    variant: str | None = None
+    split: str | None = None
+
+
+def prepare_in_project(name: str, asked: Asked) -> None:
     """Run the data stages of a corpus through DVC; the current folder is the project's.
 
     Args:
         name: The corpus.
-        archive: A user-placed archive.
-        root: The folder, for a corpus of the user's own.
+        asked: The options.
 
     Raises:
         DatasetError: The corpus is unknown, or it and the options do not go together.
@@ -52,46 +72,46 @@ def prepare_in_project(name: str, archive: Path | None, root: Path | None) -> No
     """
     params = load_data_params(PARAMS)
     layout = Layout.in_project(name)
-    rule = _resolve(name, params, layout, archive, root)
+    rule = _resolve(name, params, layout, asked)
     before = PARAMS.read_text(encoding="utf-8")
     _write_params(name, rule, params)
     # DVC cannot see a user's folder or archive: the download stage looks again where either may have changed.
-    look_again = ["--force"] if rule.root or archive or _lacks_archive(layout, rule) else []
+    look_again = ["--force"] if rule.root or asked.archives or _lacks_archive(layout, rule) else []
     try:
         _repro(name, *look_again, "--single-item", f"download@{name}")
     except ShardError:
         # A corpus that cannot be had must not stand in the way of the others at the next `dvc repro`.
         write_atomically(PARAMS, before)
         raise
-    _repro(name, *(f"features@{name}-{kind}" for kind in _KINDS), f"split@{name}")
+    _repro(name, *(f"features@{name}-{kind}" for kind in _KINDS), f"card@{name}")
     for line in _summary(layout, rule.split):
         say(line)
 
 
-def prepare_in_folder(name: str, out: Path, archive: Path | None, root: Path | None) -> None:
+def prepare_in_folder(name: str, out: Path, asked: Asked) -> None:
     """Run the data stages of a corpus without DVC; the bytes are the same.
 
     Args:
         name: The corpus.
         out: Folder for everything.
-        archive: A user-placed archive.
-        root: The folder, for a corpus of the user's own.
+        asked: The options.
 
     Raises:
         AudioprepError: As the stages do.
     """
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
-    _check_out(name, layout, root)
-    rule = _resolve(name, params, layout, archive, root)
+    _check_out(name, layout, asked.root)
+    rule = _resolve(name, params, layout, asked)
     params = parse_section(DataParams, "", {**params.model_dump(), "recipes": {name: rule.model_dump()}})
     download(layout, rule)
-    resample(layout, source_path(layout, rule.root), params.resample, rule.num_shards)
+    resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards)
     loudness(layout, params.loudness_rule(name))
-    trim(layout, params.trim, rule.window_s)
+    trim(layout, params.trim_rule(name), rule.window_s)
     for kind in _KINDS:
         features(layout, kind, getattr(params.features, kind))
     split(layout, rule.split, params.split)
+    card(layout)
     for line in _summary(layout, rule.split):
         say(line)
 
@@ -119,36 +139,36 @@ def _check_out(name: str, layout: Layout, root: Path | None) -> None:
         )
 
 
-def _resolve(name: str, params: DataParams, layout: Layout, archive: Path | None, root: Path | None) -> RecipeRule:
-    """Return the corpus's rules, with what the options change, and put a given archive in its place."""
-    rule = params.recipes.get(name) or _new_rule(name, params, root)
+def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> RecipeRule:
+    """Return the corpus's rules, with what the options change, and put given archives in their place."""
+    rule = params.recipes.get(name) or _new_rule(name, params, asked.root)
     recipe = load_recipe(rule.recipe)
-    _check_options(name, recipe, archive, root)
-    if root:
-        rule = rule.model_copy(update={"root": str(root)})
-    if not recipe.archives and not rule.root:
-        raise DatasetError(f"{name}: expected the folder with the recordings, got none; give it with --root PATH")
-    if archive or root:
+    _check_options(name, recipe, rule, asked)
+    changes: dict[str, Any] = {"root": str(asked.root)} if asked.root else {}
+    if asked.variant and asked.variant != rule.variant:
+        changes |= {"variant": asked.variant, "split": recipe.variant(asked.variant).default_split}
+    if asked.split:
+        changes["split"] = asked.split
+    elif asked.root and not recipe.archives:
         # What cannot be read is refused before anything is written.
-        clips = list_clips(name, recipe, open_members(archive or Path(str(rule.root)), layout.work / "archives"))
-        if root and name not in params.recipes:
-            rule = rule.model_copy(update={"split": _declared_split(clips) or recipe.split})
-    if archive:
-        rule = rule.model_copy(update={"archive": _place(recipe.archives[0], layout, archive)})
-    return rule
+        clips = list_clips(name, recipe, recipe.variant(), open_members([Place((str(asked.root),))], layout.work))
+        if name not in params.recipes:
+            changes["split"] = _declared_split(clips) or rule.split
+    if asked.archives:
+        changes["archive"] = _place_all(recipe, recipe.variant(asked.variant or rule.variant), layout, asked.archives)
+    return RecipeRule.model_validate(rule.model_dump() | changes)
 
 
-def _check_options(name: str, recipe: Recipe, archive: Path | None, root: Path | None) -> None:
-    if archive and root:
+def _check_options(name: str, recipe: Recipe, rule: RecipeRule, asked: Asked) -> None:
+    recipe.variant(asked.variant or rule.variant)
+    if asked.archives and asked.root:
         raise DatasetError(f"{name}: expected --archive or --root, got both; give one")
-    if root and recipe.archives:
-        raise DatasetError(f"{name}: expected --archive or nothing, got --root; give your own corpus another name")
-    if root and not root.is_dir():
-        raise FetchError(f"{root}: expected a folder, found none; give the folder with the recordings")
-    if archive and not recipe.archives:
+    if asked.root and not asked.root.is_dir():
+        raise FetchError(f"{asked.root}: expected a folder, found none; give the folder with the recordings")
+    if asked.archives and not recipe.archives:
         raise DatasetError(f"{name}: expected --root PATH for a folder of recordings, got --archive; give the folder")
-    if archive and archive.is_dir():
-        raise FetchError(f"{archive}: expected an archive, got a folder; pack it as a zip")
+    if not recipe.archives and not rule.root and not asked.root:
+        raise DatasetError(f"{name}: expected the folder with the recordings, got none; give it with --root PATH")
 
 
 def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
@@ -160,40 +180,82 @@ def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
         raise DatasetError(f"corpus: expected a name of a-z, 0-9 and _, not {min(_RESERVED)}, got '{name}'; rename it")
     else:
         recipe = load_recipe("folder")
-    values = {"recipe": recipe.name, "window_s": recipe.window_s, "split": recipe.split, "fit_on": recipe.fit_on}
+    variant = recipe.variant()
+    values = {
+        "recipe": recipe.name,
+        "variant": variant.name if len(recipe.variants) > 1 else None,
+        "window_s": recipe.window_s,
+        "split": variant.default_split,
+        "loudness_mode": recipe.loudness_mode,
+        "exclude": recipe.exclude,
+        "fit_on": recipe.fit_on,
+    }
     return RecipeRule.model_validate(values)
 
 
 def _declared_split(clips: list[Clip]) -> str | None:
-    """Return the name of the split that a user's folder comes with, if it does."""
-    folds = {clip.fold or 0 for clip in clips}
-    if 0 not in folds and len(folds) >= 3:
-        return f"official-{max(folds)}fold"
-    return "official" if {"train", "test"} <= {clip.subset for clip in clips} else None
+    """Return the name of the split that a user's folder comes with, if it does; folds before fixed parts."""
+    return max({name for clip in clips for name in clip.splits}, default=None)
 
 
-def _place(published: Archive, layout: Layout, archive: Path) -> str | None:
-    """Put a user's archive where the stages look, and return its name there, or None if it is the published one."""
-    is_published = published.sha256 is not None and file_sha256(archive) == published.sha256
-    target = layout.archives / (published.name if is_published else archive.name)
-    if not is_published and archive.name == published.name and target.resolve() != archive.resolve():
-        target = layout.archives / f"user-{archive.name}"
-    layout.archives.mkdir(parents=True, exist_ok=True)
-    if target.resolve() != archive.resolve():
-        part = target.with_name(f"{target.name}.part")
-        part.unlink(missing_ok=True)
-        try:
-            os.link(archive, part)
-        except OSError:
-            shutil.copyfile(archive, part)
-        part.replace(target)
-    return None if is_published else target.name
+def _place_all(recipe: Recipe, variant: Variant, layout: Layout, given: Sequence[Path]) -> str | None:
+    """Put the user's archives where the stages look; return the name of one that takes the published one's place."""
+    published = archives_of(recipe, variant)
+    expected = {file.name: file for archive in published for file in (*archive.pieces, archive)}
+    store = layout.archives / recipe.store_name
+    own = None
+    for path in given:
+        if path.is_dir():
+            found = [path / name for name in sorted(expected) if (path / name).is_file()]
+            if not found:
+                raise FetchError(
+                    f"{path}: expected {', '.join(sorted(expected)[:5])} in it, found none; place them there"
+                )
+            for file in found:
+                _place(file, store / file.name)
+        elif not path.is_file():
+            raise FetchError(f"{path}: expected an archive, found none; check the path given with --archive")
+        elif len(expected) > 1:
+            if path.name not in expected:
+                raise FetchError(f"{path}: expected one of {', '.join(sorted(expected)[:5])}; rename it as published")
+            _place(path, store / path.name)
+        else:
+            own = _place_own(path, published[0], store)
+    return own
+
+
+def _place_own(path: Path, published: Archive, store: Path) -> str | None:
+    """Place the only archive of a corpus; return its name there, or None if it is the published one."""
+    if is_published(published, path):
+        _place(path, store / published.name)
+        return None
+    name = path.name
+    if name == published.name and (store / name).resolve() != path.resolve():
+        name = f"user-{name}"
+    _place(path, store / name)
+    return name
+
+
+def _place(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.resolve() == path.resolve():
+        return
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(path, part)
+    except OSError:
+        shutil.copyfile(path, part)
+    part.replace(target)
 
 
 def _lacks_archive(layout: Layout, rule: RecipeRule) -> bool:
-    """Tell whether the archive is gone and needed: who has the audio shards, from a colleague say, can do without."""
-    name = rule.archive or load_recipe(rule.recipe).archives[0].name
-    return not (layout.archives / name).exists() and not (layout.audio / INDEX_NAME).exists()
+    """Tell whether an archive is gone and needed: who has the audio shards, from a colleague say, can do without."""
+    recipe = load_recipe(rule.recipe)
+    store = layout.archives / recipe.store_name
+    files = [file for archive in archives_of(recipe, recipe.variant(rule.variant)) for file in files_of(archive, store)]
+    names = [rule.archive] if rule.archive else [file.name for file in files]
+    return not all((store / name).exists() for name in names) and not (layout.audio / INDEX_NAME).exists()
 
 
 def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
@@ -243,3 +305,4 @@ def _summary(layout: Layout, split_name: str) -> Iterator[str]:
     yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in _KINDS)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
+    yield f"  card      {layout.data / 'card.md'}"

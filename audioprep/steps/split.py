@@ -1,33 +1,40 @@
 """Stage split: give every used clip its role in every fold, and audit the result.
 
-Reads    cuts/, audio/facts.parquet, raw/download.json
+Reads    raw/clips.parquet, raw/about.json, audio/facts.parquet, status.parquet and fingerprints.parquet, cuts/_used.parquet
 Writes   splits/<split>.parquet   id, labels, group, fold, and fold1 … foldK: train, valid, test or unused
          splits/audit.json, splits/audit.md
+         splits/_near_duplicates.parquet   pairs of clips that sound alike
+         splits/suspects/*.flac            the sound of clips that the audit wants to be heard
 
-Column `foldk` holds the roles when fold k is tested; a fixed split has `fold1` alone.
+Column `foldk` holds the roles when fold k is tested; a split without folds has `fold1` alone. Column `fold` is the fold that
+a clip is tested in.
 """
 
 import hashlib
 import json
-import re
-import warnings
-from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from audioprep.config.data import SplitRule
 from audioprep.console import say
-from audioprep.engine import fresh_folder, read_index, write_atomically
-from audioprep.errors import SplitError, unknown_name
+from audioprep.engine import fresh_folder, write_atomically
+from audioprep.errors import SplitError
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import read_ledger
-from audioprep.io.shar import cuts_name, read_cuts
-from audioprep.io.tables import read_table, write_table
-from audioprep.steps.audit import audit_split, leaks_message, to_markdown
-
-_GROUPED = re.compile(r"grouped-(\d+)fold")
+from audioprep.io.ledger import read_about
+from audioprep.io.tables import write_table
+from audioprep.steps.audit import AUDIT_NAME, audit_split
+from audioprep.steps.audit.alike import find_alike, write_alike
+from audioprep.steps.audit.findings import Judged
+from audioprep.steps.audit.leaks import find_leaks
+from audioprep.steps.audit.report import leaks_message, to_markdown
+from audioprep.steps.audit.slices import overlapping_stretches
+from audioprep.steps.audit.suspects import write_suspects
+from audioprep.steps.clips import Clips, Ints, read_clips
+from audioprep.steps.roles import ROLES, TEST, TRAIN, UNUSED, VALID, Roles, check_parts, make_roles
+from audioprep.steps.sets import find_copies
 
 
 def split(layout: Layout, name: str, rule: SplitRule) -> None:
@@ -35,138 +42,99 @@ def split(layout: Layout, name: str, rule: SplitRule) -> None:
 
     Args:
         layout: Where the corpus lies.
-        name: `official-<K>fold` or `official`, as the corpus declares it, or `grouped-<K>fold`, which is generated.
+        name: An official split, as the corpus declares it; `grouped` (80 % train, 10 % valid, 10 % test) or
+            `grouped-<K>fold`, which are generated.
         rule: Seed of generated splits, and what a leak leads to.
 
     Raises:
-        SplitError: The corpus has no such split, or it leaks and `rule.on_leak` is `fail`.
+        ShardError: A stage before this one has not run.
+        SplitError: The corpus has no such split, or it leaks: in any way with `rule.on_leak: fail`, between valid and test
+            with `drop`.
     """
-    clips = _used_clips(layout)
-    ledger = read_ledger(layout)
-    roles = split_roles(clips, name, rule.seed, official=ledger["split"])
-    facts = read_table(layout.audio / "facts.parquet", ["id", "file_sha256", "pcm_sha256"]).to_pylist()
-    audit = audit_split(layout.dataset, name, clips, roles, facts, ledger["known_leaks"])
-    leaks = leaks_message(audit)
-    if leaks and rule.on_leak == "fail":
-        raise SplitError(leaks)
-    if leaks:
-        say(f"warning: {leaks}")
+    official = read_about(layout)["splits"]
+    clips = read_clips(layout, measured=True)
+    alike = find_alike(layout, clips)
+    copies = find_copies(clips, alike)
+    roles = make_roles(clips, name, rule.seed, official, [*copies, *overlapping_stretches(clips)])
+    for note in roles.notes:
+        say(f"{layout.dataset}: {note}")
+    leaks = find_leaks(clips, roles, copies)
+    dropped: dict[str, Ints] = {}
+    if rule.on_leak == "drop":
+        roles, dropped = drop_leaks(clips, roles, leaks.dividing)
+        leaks = find_leaks(clips, roles, copies) if dropped else leaks
+    for column, rows in dropped.items():
+        num_left = int((roles.codes[column] == TRAIN).sum())
+        say(
+            f"{layout.dataset}/{name} {column}: {len(rows):,} of {num_left + len(rows):,} clips are dropped from train: "
+            f"{_some(clips, rows)}"
+        )
+    audit = audit_split(layout.dataset, clips, roles, leaks, dropped)
+    if message := leaks_message(audit):
+        if rule.on_leak != "warn":
+            raise SplitError(message)
+        say(f"warning: {message}")
     out = fresh_folder(layout.splits)
-    write_table(out / f"{name}.parquet", _table(layout.dataset, name, clips, roles))
-    write_atomically(out / "audit.json", json.dumps(audit, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_table(out / f"{name}.parquet", split_table(layout.dataset, clips, roles))
+    write_alike(out, clips, alike)
+    write_suspects(layout, audit, out)
+    write_atomically(out / AUDIT_NAME, json.dumps(audit, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     write_atomically(out / "audit.md", to_markdown(audit))
 
 
-def split_roles(clips: list[dict[str, Any]], name: str, seed: int, official: str) -> dict[str, list[str]]:
-    """Return the role of every clip in every fold.
+def drop_leaks(clips: Clips, roles: Roles, leaks: Sequence[Judged]) -> tuple[Roles, dict[str, Ints]]:
+    """Take out of train what it shares with valid or test, fold by fold; what the split is known to have stays.
 
     Args:
-        clips: `id`, `labels`, `group`, `fold` and `subset` of each clip, sorted by id.
-        name: The split.
-        seed: Of a generated split.
-        official: Name of the split that the recipe declares.
+        clips: The corpus.
+        roles: The split.
+        leaks: What the split divides.
 
     Returns:
-        For each fold column, one of train, valid, test and unused per clip.
+        The split without those clips, and the clips, as rows, by fold; a fold without any is not in there.
 
     Raises:
-        SplitError: There is no such split.
+        SplitError: Nothing is left to train on.
     """
-    if match := _GROUPED.fullmatch(name):
-        return _rotate(_grouped_folds(clips, int(match[1]), seed))
-    available = [*_official_names(clips, official), "grouped-5fold"]
-    if name not in available:
-        raise SplitError(unknown_name("split", name, available))
-    if name == "official":
-        roles = [clip["subset"] or "unused" for clip in clips]
-        if not {"train", "test"} <= set(roles):
-            found = ", ".join(sorted(set(roles)))
-            raise SplitError(f"official: expected clips in train and in test, got only {found}; use grouped-5fold")
-        return {"fold1": roles}
-    return _rotate([clip["fold"] for clip in clips])
+    codes, dropped = {}, {}
+    for column, code_K in roles.codes.items():
+        is_dropped_K = np.zeros(len(clips), bool)
+        for judged in leaks:
+            sets = judged.sets
+            is_tested_S = sets.reduce(np.logical_or, (code_K == VALID) | (code_K == TEST))
+            is_dropped_K[sets.where(is_tested_S & judged.is_across_S & ~judged.is_known_S).rows_M] = True
+        is_dropped_K &= code_K == TRAIN
+        codes[column] = np.where(is_dropped_K, np.int8(UNUSED), code_K)
+        if is_dropped_K.any():
+            dropped[column] = np.flatnonzero(is_dropped_K)
+    roles = replace(roles, codes=codes)
+    check_parts(roles)
+    return roles, dropped
 
 
-def _official_names(clips: list[dict[str, Any]], official: str) -> list[str]:
-    folds = [clip["fold"] for clip in clips if clip["fold"] is not None]
-    names = []
-    if folds and len(folds) == len(clips):
-        names.append(official if official.startswith("official-") else f"official-{max(folds)}fold")
-    if any(clip["subset"] for clip in clips):
-        names.append("official")
-    return names
-
-
-def _rotate(folds: list[int]) -> dict[str, list[str]]:
-    """Test each fold in turn, validate on the next one, train on the rest."""
-    present = sorted(set(folds))
-    if len(present) < 3:
-        raise SplitError(
-            f"split: expected at least 3 folds, one each to test, validate and train, got {len(present)}; "
-            "use grouped-5fold, or give the missing folds"
-        )
-    roles = {}
-    for position, tested in enumerate(present):
-        validated = present[(position + 1) % len(present)]
-        role_of = dict.fromkeys(present, "train") | {tested: "test", validated: "valid"}
-        roles[f"fold{tested}"] = [role_of[fold] for fold in folds]
-    return roles
-
-
-def _grouped_folds(clips: list[dict[str, Any]], num_folds: int, seed: int) -> list[int]:
-    """Return a fold from 1 for every clip: classes balanced, groups whole."""
-    # Imported here: it takes a second, and only generated splits need it.
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    groups = [clip["group"] for clip in clips]
-    if not 3 <= num_folds <= len(set(groups)):
-        raise SplitError(
-            f"grouped-{num_folds}fold: expected 3 to {len(set(groups))} folds (the number of groups), got {num_folds}; "
-            "choose another number"
-        )
-    classes = [";".join(clip["labels"]) for clip in clips]
-    sizes = Counter(classes)
-    if max(sizes.values()) < num_folds:
-        raise SplitError(
-            f"grouped-{num_folds}fold: expected a class with at least {num_folds} clips, got at most "
-            f"{max(sizes.values())} clips a class; use fewer folds, or add recordings"
-        )
-    rarest = min(sorted(sizes), key=lambda name: sizes[name])
-    if sizes[rarest] < num_folds:
-        say(f"warning: class '{rarest}' has {sizes[rarest]} clips for {num_folds} folds; some folds lack it")
-    folds = np.zeros(len(clips), int)
-    splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of the rare class, which is said above
-        for number, (_, tested) in enumerate(splitter.split(clips, classes, groups), start=1):
-            folds[tested] = number
-    return folds.tolist()
-
-
-def _used_clips(layout: Layout) -> list[dict[str, Any]]:
-    clips = []
-    for entry in read_index(layout.cuts)["shards"]:
-        for cut in read_cuts(layout.cuts / cuts_name(entry["shard"])):
-            custom = cut["custom"]
-            if custom["used"]:
-                labels = cut["supervisions"][0]["custom"]["labels"]
-                clips.append({"id": cut["id"], "labels": labels, **{k: custom[k] for k in ("group", "fold", "subset")}})
-    return sorted(clips, key=lambda clip: clip["id"])
-
-
-def _table(dataset: str, name: str, clips: list[dict[str, Any]], roles: dict[str, list[str]]) -> pa.Table:
-    columns = {
-        "id": pa.array([clip["id"] for clip in clips]),
-        "labels": pa.array([clip["labels"] for clip in clips], pa.list_(pa.string())),
-        "group": pa.array([clip["group"] for clip in clips]),
-        "fold": pa.array([clip["fold"] for clip in clips], pa.int32()),
-        **{column: pa.array(values) for column, values in roles.items()},
-    }
-    rows = [[clip["id"], *(roles[column][number] for column in roles)] for number, clip in enumerate(clips)]
+def split_table(dataset: str, clips: Clips, roles: Roles) -> pa.Table:
+    """Return the split as a table of the used clips; its metadata says what it is, and holds its hash."""
+    used = pa.array(np.flatnonzero(clips.is_used_K))
+    names = pa.array(ROLES)
+    columns = {key: clips.table[key].take(used).combine_chunks() for key in ("id", "labels", "group")}
+    fold_K = roles.fold_K[clips.is_used_K]
+    columns["fold"] = pa.array(fold_K, pa.int32(), mask=fold_K == 0)
+    codes = {column: code_K[clips.is_used_K] for column, code_K in roles.codes.items()}
+    columns |= {column: names.take(pa.array(code)) for column, code in codes.items()}
+    sha256 = hashlib.sha256("\n".join(columns["id"].to_pylist()).encode())
+    for column, code in codes.items():
+        sha256.update(f"\n{column}\n".encode() + code.tobytes())
     meta = {
         "dataset": dataset,
-        "split": name,
-        "labels": sorted({label for clip in clips for label in clip["labels"]}),
-        "folds": [int(column.removeprefix("fold")) for column in roles],
-        "sha256": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+        "split": roles.name,
+        "about": roles.about,
+        "valid": roles.valid,
+        "labels": clips.classes,
+        "folds": [int(column.removeprefix("fold")) for column in roles.codes],
+        "sha256": sha256.hexdigest(),
     }
     return pa.table(columns).replace_schema_metadata({"audioprep": json.dumps(meta, sort_keys=True)})
+
+
+def _some(clips: Clips, rows: Ints) -> str:
+    return ", ".join(clips.ids(rows[:5])) + (f" and {len(rows) - 5:,} more" if len(rows) > 5 else "")

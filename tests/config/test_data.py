@@ -91,7 +91,7 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
         (
             {"recipes": {"birds": {**BIRDS, "windows_s": 1}}},
             (
-                "params.yaml recipes.birds: expected one of archive, fit_on, loudness_mode, num_shards, recipe, root, split, window_s, got "
+                "params.yaml recipes.birds: expected one of archive, exclude, fit_on, loudness_mode, num_shards, recipe, root, split, variant, window_s, got "
                 "'windows_s'; did you mean 'window_s'?"
             ),
         ),

@@ -23,12 +23,12 @@ class Tree:
     def names(self):
         return sorted([*self._names, *self._tables])
 
-    def rows(self, name):
-        return parse_rows(name, self._tables[name])
+    def rows(self, name, separator=None):
+        return parse_rows(name, self._tables[name], separator)
 
 
 def clips_of(*names, **tables):
-    return list(RECIPE.clips(Tree(*names, **tables)))
+    return list(RECIPE.clips(Tree(*names, **tables), "all"))
 
 
 def test_class_folders():
@@ -38,7 +38,7 @@ def test_class_folders():
         ("dog--1", "dog/1.wav", ("dog",)),
         ("dog--2", "dog/2.FLAC", ("dog",)),
     ]
-    assert {(clip.subset, clip.fold, clip.group) for clip in clips} == {(None, None, None)}
+    assert [(clip.splits, clip.group) for clip in clips] == [({}, None)] * 3
 
 
 def test_a_class_may_be_called_test():
@@ -50,10 +50,10 @@ def test_a_class_may_be_called_test():
 )
 def test_split_folders_of_class_folders(folder, subset):
     clips = clips_of("train/dog/1.wav", f"{folder}/dog/1.wav", "eval/cat/1.wav")
-    assert {clip.id: (clip.labels[0], clip.subset) for clip in clips} == {
-        "train--dog--1": ("dog", "train"),
-        f"{folder}--dog--1": ("dog", subset),
-        "eval--cat--1": ("cat", "test"),
+    assert {clip.id: (clip.labels[0], clip.splits) for clip in clips} == {
+        "train--dog--1": ("dog", {"official": "train"}),
+        f"{folder}--dog--1": ("dog", {"official": subset}),
+        "eval--cat--1": ("cat", {"official": "test"}),
     }
 
 
@@ -66,8 +66,28 @@ ROWS = [
         "split": "train",
         "start": "0.5",
         "end": "1.5",
+        "license": "CC0-1.0",
     },
-    {"file_name": "./a/2.wav", "label": "cat", "group": "", "fold": "2", "split": "val", "start": "", "end": ""},
+    {
+        "file_name": "./a/2.wav",
+        "label": "cat",
+        "group": "",
+        "fold": "2",
+        "split": "Test",
+        "start": "",
+        "end": "",
+        "license": "",
+    },
+    {
+        "file_name": "a/3.wav",
+        "label": "cat",
+        "group": "g2",
+        "fold": "3",
+        "split": "",
+        "start": "0",
+        "end": "",
+        "license": "CC-BY-4.0",
+    },
 ]
 
 
@@ -92,11 +112,15 @@ FORMATS = pytest.mark.parametrize(
 
 @FORMATS
 def test_metadata_with_every_column(table, write):
-    first, second = clips_of("a/1.wav", "a/2.wav", **{table: write(ROWS)})
+    first, second, third = clips_of("a/1.wav", "a/2.wav", **{table: write(ROWS)})
     assert (first.id, first.member, first.labels, first.group) == ("a--1", "a/1.wav", ("dog",), "g1")
-    assert (first.fold, first.subset, first.start_s, first.end_s) == (1, "train", 0.5, 1.5)
-    assert (second.member, second.group, second.fold, second.subset) == ("a/2.wav", None, 2, "valid")
+    assert (first.start_s, first.end_s, first.attributes) == (0.5, 1.5, {"license": "CC0-1.0"})
+    assert first.splits == {"official-3fold": "1", "official": "train"}
+    # A file without a group is its own; a row without a word in `split` is in no part of it.
+    assert (second.member, second.group, second.attributes) == ("a/2.wav", None, {})
+    assert second.splits == {"official-3fold": "2", "official": "test"}
     assert (second.start_s, second.end_s) == (None, None)
+    assert third.splits == {"official-3fold": "3"}
 
 
 @FORMATS
@@ -108,9 +132,29 @@ def test_several_labels_in_text(table, write, labels):
 
 @pytest.mark.parametrize(("table", "write"), [("metadata_jsonl", _jsonl), ("metadata_parquet", _parquet)])
 def test_several_labels_as_a_list_and_numbers_as_numbers(table, write):
-    row = {"file_name": "1.wav", "labels": ["dog", "bark"], "fold": 3, "start": 1, "end": 2.5, "group": 7}
-    (clip,) = clips_of(**{table: write([row])})
-    assert (clip.labels, clip.fold, clip.start_s, clip.end_s, clip.group) == (("bark", "dog"), 3, 1.0, 2.5, "7")
+    rows = [
+        {"file_name": f"{fold}.wav", "labels": ["dog", "bark"], "fold": fold, "start": 1, "end": 2.5, "group": 7}
+        for fold in (1, 2, 3)
+    ]
+    clip = clips_of(**{table: write(rows)})[1]
+    assert (clip.labels, clip.splits, clip.group) == (("bark", "dog"), {"official-3fold": "2"}, "7")
+    assert (clip.start_s, clip.end_s) == (1.0, 2.5)
+
+
+@FORMATS
+def test_columns_without_any_value_are_as_if_not_there(table, write):
+    rows = [{"file_name": f"{name}.wav", "label": name, "fold": "", "split": "", "device": ""} for name in "ab"]
+    assert [(clip.splits, clip.attributes) for clip in clips_of(**{table: write(rows)})] == [({}, {})] * 2
+
+
+def test_other_columns_are_attributes_unless_long_or_no_plain_values():
+    rows = [
+        {"file_name": "1.wav", "label": "a", "device": "A", "age": 7, "text": "x" * 201, "tags": ["x"], "": "y"},
+        {"file_name": "2.wav", "label": "b", "device": " ", "text": "short", "place": "home"},
+    ]
+    first, second = clips_of(metadata_jsonl=_jsonl(rows))
+    assert first.attributes == {"device": "A", "age": "7"}
+    assert second.attributes == {"place": "home"}
 
 
 def test_a_semicolon_in_the_column_label_is_part_of_the_label():
@@ -144,6 +188,10 @@ REMEDY = "use class/*.wav, split/class/*.wav, or a metadata.csv with file_name a
         (
             tuple(f"{letter}/x/y/1.wav" for letter in "abcdefg"),
             f"folder: expected one clear layout, got 7 files 3 folders deep below a/, b/, c/, d/, e/ and 2 more; {REMEDY}",
+        ),
+        (
+            ("train/dog/1.wav", "val/cat/1.wav"),
+            "folder: expected a split into train and test, got train, valid alone; name both, or none",
         ),
     ],
 )
@@ -190,8 +238,9 @@ def _row(**changes):
             _row(end=float("inf")),
             "metadata.jsonl row 2: expected a number from 0 in column end, got 'inf'; mend the row",
         ),
-        (_row(fold=1.5), "metadata.jsonl row 2: expected a fold of 1, 2, 3, …, got 1.5; mend the row"),
-        (_row(fold=0), "metadata.jsonl row 2: expected a fold of 1, 2, 3, …, got 0; mend the row"),
+        (_row(fold=1.5), "metadata.jsonl row 2: expected a fold from 1 to 1000, got 1.5; mend the row"),
+        (_row(fold=0), "metadata.jsonl row 2: expected a fold from 1 to 1000, got 0; mend the row"),
+        (_row(fold=1001), "metadata.jsonl row 2: expected a fold from 1 to 1000, got 1001; mend the row"),
         (_row(split="trian"), "metadata.jsonl row 2: expected split train, valid or test, got 'trian'; mend the row"),
         (
             {"metadata_csv": b"file_name,label\n1.wav,dog,big\n"},
@@ -200,5 +249,56 @@ def _row(**changes):
     ],
 )
 def test_bad_metadata_is_one_line(tables, message):
+    with pytest.raises(DatasetError, match=f"^{re.escape(message)}$"):
+        clips_of(**tables)
+
+
+def _column(name, *values):
+    rows = [{"file_name": f"{number}.wav", "label": "a", name: value} for number, value in enumerate(values)]
+    return {"metadata_csv": _csv(rows)}
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            _column("fold", 1, 2, "", 3, ""),
+            (
+                "metadata.csv: expected a fold on every row, got none on 2 of 5, on row 3 first; fill the column in, or leave "
+                "it out"
+            ),
+        ),
+        (
+            _column("fold", 1, 2, 1),
+            (
+                "metadata.csv: expected folds from 1 to 3 or more without a gap, got 1, 2; number them anew, or leave the "
+                "column out"
+            ),
+        ),
+        (
+            _column("fold", 1, 3, 4),
+            (
+                "metadata.csv: expected folds from 1 to 3 or more without a gap, got 1, 3, 4; number them anew, or leave the "
+                "column out"
+            ),
+        ),
+        (
+            _column("fold", *range(2, 20)),
+            (
+                "metadata.csv: expected folds from 1 to 3 or more without a gap, got 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more; "
+                "number them anew, or leave the column out"
+            ),
+        ),
+        (
+            _column("split", "train", "val"),
+            "metadata.csv: expected a split into train and test, got train, valid alone; name both, or none",
+        ),
+        (
+            _column("split", "test", ""),
+            "metadata.csv: expected a split into train and test, got test alone; name both, or none",
+        ),
+    ],
+)
+def test_a_split_that_could_not_be_used_is_one_line(tables, message):
     with pytest.raises(DatasetError, match=f"^{re.escape(message)}$"):
         clips_of(**tables)

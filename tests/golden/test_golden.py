@@ -19,6 +19,7 @@ import soxr
 
 from audioprep.config.data import FeatureRules
 from audioprep.engine import file_sha256
+from audioprep.io.archives import Place
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
 
@@ -53,6 +54,7 @@ def _source(folder):
                 "digest": f"sha256:{file_sha256(folder / member)}",
                 "start_s": None,
                 "end_s": None,
+                "sha256": None,
             }
         )
     return clips
@@ -64,13 +66,23 @@ def shards(tmp_path_factory):
     source, audio = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("audio")
     clips = _source(source)
     resample_step.make_audio_shard(
-        {"shard": 0, "source": str(source), "archive_work": str(source), "rate_hz": 16000, "clips": clips}, audio
+        {
+            "shard": 0,
+            "places": [Place((str(source),))],
+            "archive_work": str(source),
+            "rate_hz": 16000,
+            "files": clips,
+        },
+        audio,
     )
     facts = pq.read_table(audio / "facts.parquet").to_pylist()
     found = {
         "audio": {
             "version": resample_step.VERSION,
-            "sha256": {name: file_sha256(audio / name) for name in ("recording.000000.tar", "facts.parquet")},
+            "sha256": {
+                name: file_sha256(audio / name)
+                for name in ("recording.000000.tar", "facts.parquet", "fingerprints.parquet")
+            },
             "values": [
                 row[name] for row in facts for name in ("loudness_lufs", "true_peak_db", "rms_db", "num_samples")
             ],

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprep.errors import AudioError
-from audioprep.io.audio import decode, decode_flac, encode_flac
+from audioprep.io.audio import decode, decode_flac, duration_s, encode_flac
 
 RATE_HZ = 16000
 RNG = np.random.default_rng(0)
@@ -153,6 +153,21 @@ def test_a_stream_of_unknown_length_is_read_to_its_end():
     assert len(decode(bytes(data)).wave_TC) == RATE_HZ
 
 
+def test_a_flac_of_unknown_length_is_read_to_its_end():
+    wave_TC = np.tile(WAVE_TC, (9, 1))
+    data = bytearray(encoded(wave_TC, format="FLAC"))
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)  # what a program writes into a pipe: 0 samples
+    np.testing.assert_array_equal(decode(bytes(data)).wave_TC, decode(encoded(wave_TC, format="FLAC")).wave_TC)
+
+
+@pytest.mark.parametrize("format_", [*[values for values, _ in LOSSLESS], *LOSSY], ids=_name)
+def test_long_files_are_decoded_as_in_one_go(format_):
+    data = encoded(np.tile(WAVE_T, 14), **format_)
+    whole_TC, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    np.testing.assert_allclose(decode(data).wave_TC, whole_TC, atol=1e-6)
+
+
 def test_bytes_after_the_samples_do_no_harm():
     assert len(decode(encoded(format="WAV") + b"LIST\x04\0\0\0abcd").wave_TC) == RATE_HZ
 
@@ -172,3 +187,38 @@ def test_damaged_files_are_decoded_or_refused_and_never_crash(format_, data):
         assert np.isfinite(decoded.wave_TC).all()
     assert status in {"ok", "empty", "decode_error", "truncated", "non_finite", "out_of_range"}
     assert "0x" not in reason, "no address of this process gets into the status table"
+
+
+@pytest.mark.parametrize("format_", [values for values, _ in LOSSLESS] + LOSSY, ids=_name)
+def test_the_length_is_that_of_the_decoded_samples(format_):
+    data = encoded(WAVE_TC[:12345], **format_)
+    assert duration_s(data) == pytest.approx(len(decode(data).wave_TC) / RATE_HZ)
+
+
+def test_a_header_that_lies_is_not_believed():
+    unknown = bytearray(encoded(format="WAV"))
+    unknown[40:44] = b"\xff" * 4
+    assert duration_s(bytes(unknown)) == 1.0
+    flac = bytearray(encoded(format="FLAC"))
+    flac[21] &= 0xF0
+    flac[22:26] = bytes(4)  # 0 samples: the length is not known
+    assert duration_s(bytes(flac)) == 1.0
+    assert (
+        duration_s(encoded(format="WAV", subtype="IMA_ADPCM"))
+        == len(decode(encoded(format="WAV", subtype="IMA_ADPCM")).wave_TC) / RATE_HZ
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"^empty: the file has 0 bytes$"),
+        (b"no sound", r"^decode_error: Format not recognised\.$"),
+        (_cut(encoded(format="WAV")), r"^truncated: the header declares 10682 bytes of samples more than there are$"),
+        (encoded(WAVE_T[:0], format="WAV"), r"^empty: no samples$"),
+        (encoded(rate_hz=2_000_000, format="WAV"), r"^decode_error: expected a rate of 1 to 1000000 Hz, got 2000000$"),
+    ],
+)
+def test_the_length_of_an_unusable_file_is_not_told(data, message):
+    with pytest.raises(AudioError, match=message):
+        duration_s(data)

@@ -1,82 +1,259 @@
-"""Downloads from a real server on this machine: whole and verified under their name, or not there."""
+"""Downloads from a real server that misbehaves: whole and verified under their name, or not there; see also test_fetch_*."""
 
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import json
+import resource
+import shutil
+from random import Random
 
 import pytest
+from hostile_server import Trouble
 
 from audioprep.errors import FetchError
-from audioprep.io.fetch import fetch
+from audioprep.io.fetch import Wanted, fetch, request
 
-CONTENT = bytes(range(256)) * 4000
+CONTENT = Random(0).randbytes(1_000_000)
+OTHER = Random(1).randbytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
+BY_HAND = r"download it by other means and place it as .+/a\.zip$"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/none.zip":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        self.wfile.write(CONTENT[:500_000] if self.path == "/cut.zip" else CONTENT)
-
-    def log_message(self, *_):
-        pass
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture(scope="module")
-def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_address[1]}"
-        http.shutdown()
+def wanted(tmp_path, *urls, num_bytes=1_000_000, sha256=SHA256, md5=None):
+    return Wanted(tmp_path / "a.zip", urls, num_bytes, sha256, md5)
 
 
-@pytest.mark.parametrize("sha256", [SHA256, None])
-def test_a_good_file_arrives_whole(tmp_path, server, sha256):
-    fetch(f"{server}/a.zip", tmp_path / "new" / "a.zip", sha256)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.zip"]
-    assert (tmp_path / "new" / "a.zip").read_bytes() == CONTENT
+def leave_part(tmp_path, server, num_bytes=400_000, **headers):
+    """Leave what a broken download leaves, and return the address; from then on it has the file without troubles."""
+    troubles = (Trouble(drop_after=num_bytes), Trouble(status=404))
+    url = server.publish("/a.zip", CONTENT, *troubles, **headers)
+    with pytest.raises(FetchError, match=r"run again to go on after 400\.0 kB in a\.zip\.part, or " + BY_HAND):
+        fetch([wanted(tmp_path, url)])
+    assert names(tmp_path) == ["a.zip.part", "a.zip.part.json"]
+    server.requests.clear()
+    return url
 
 
 @pytest.mark.parametrize(
-    ("path", "sha256", "message"),
+    "known",
     [
-        (
-            "/a.zip",
-            "0" * 64,
-            r"/a\.zip: expected sha256 0{64}, got other bytes \(.+"
-            + SHA256
-            + r".+\); the published file has changed or the "
-            r"download was cut short: try again, or give a good copy with --archive$",
-        ),
-        (
-            "/none.zip",
-            SHA256,
-            (
-                r"/none\.zip: expected the archive, got HTTPError \(404 .+\); try again, or download it by other means and give it "
-                r"with --archive$"
-            ),
-        ),
-        (
-            "/cut.zip",
-            SHA256,
-            r"/cut\.zip: expected the archive, got \w+Error \(.+\); try again, or download it by other",
-        ),
-        ("/cut.zip", None, r"/cut\.zip: expected the archive, got \w+Error \(.+\); try again, or download it by other"),
+        {},
+        {"sha256": SHA256.upper()},
+        {"sha256": None, "md5": MD5},
+        {"sha256": None},
+        {"sha256": None, "num_bytes": None},
+        {"sha256": SHA256, "md5": "sha256 counts"},
     ],
 )
-def test_anything_else_leaves_nothing_behind(tmp_path, server, path, sha256, message):
-    with pytest.raises(FetchError, match=message) as error:
-        fetch(server + path, tmp_path / path[1:], sha256)
-    assert "\n" not in str(error.value)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("trouble", [Trouble(), Trouble(is_unannounced=True), Trouble(is_chunked=True)])
+def test_a_good_file_arrives_whole(tmp_path, server, waits, known, trouble):
+    url = server.publish("/files/a.zip?download=1", CONTENT, trouble)
+    fetch([wanted(tmp_path / "new", url, **known)])
+    assert names(tmp_path / "new") == [".hashes.json", "a.zip"]
+    assert (tmp_path / "new" / "a.zip").read_bytes() == CONTENT
+    assert [request.encoding for request in server.requests] == ["identity"] * len(server.requests)
+    assert waits == []
 
 
-def test_no_server(tmp_path):
-    with pytest.raises(FetchError, match=r"^http://127\.0\.0\.1:9/a\.zip: expected the archive, got ConnectionError"):
-        fetch("http://127.0.0.1:9/a.zip", tmp_path / "a.zip", SHA256)
-    assert list(tmp_path.iterdir()) == []
+def test_what_is_there_is_left_alone(tmp_path, server):
+    (tmp_path / "a.zip").write_bytes(b"mine")
+    fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT))])
+    fetch([])
+    assert (tmp_path / "a.zip").read_bytes() == b"mine"
+    assert server.requests == []
+
+
+def test_an_empty_file_is_a_file(tmp_path, server):
+    fetch([wanted(tmp_path, server.publish("/a.zip", b""), num_bytes=0, sha256=hashlib.sha256(b"").hexdigest())])
+    assert (tmp_path / "a.zip").read_bytes() == b""
+    assert names(tmp_path) == [".hashes.json", "a.zip"]
+
+
+def test_what_is_encoded_on_the_way_stays_as_it_came(tmp_path, server):
+    fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT, Content_Encoding="gzip"))])
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+
+
+def test_several_files_come_at_once(tmp_path, server, capsys):
+    server.release_at = 4
+    urls = [server.publish(f"/{name}", CONTENT, Trouble(stall_after=1000)) for name in "abcdef"]
+    files = [Wanted(tmp_path / url[-1], (url,), len(CONTENT), SHA256) for url in urls]
+    fetch([files[0], *files])  # the one that is named twice is downloaded once
+    assert names(tmp_path) == [".hashes.json", *"abcdef"]
+    assert [*json.loads((tmp_path / ".hashes.json").read_text())] == [*"abcdef"]
+    assert len(server.gets()) == 6
+    assert server.num_forgotten == 0
+    assert "waiting" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("troubles", "waited", "ranges"),
+    [
+        ([Trouble(drop_after=300_000)], [1], [300_000]),
+        ([Trouble(drop_after=50_000)] * 10, [1] * 10, [50_000 * n for n in range(1, 11)]),
+        ([Trouble(drop_after=0)] * 2, [1, 2], [0, 0]),
+        ([Trouble(drop_after=300_000, is_chunked=True)], [1], [300_000]),
+        ([Trouble(drop_after=300_000, is_unannounced=True)], [1], [300_000]),
+        ([Trouble(drop_after=300_000), Trouble(ignores_range=True)], [1], [300_000]),
+        ([Trouble(drop_after=300_000), Trouble(shifted_by=7)], [1, 0], [300_000, 0]),
+        ([Trouble(drop_after=300_000), Trouble(status=416)], [1, 0], [300_000, 0]),
+        ([Trouble(drop_after=300_000), Trouble(status=206)], [1, 0], [300_000, 0]),
+        ([Trouble(status=503)] * 3, [1, 2, 4], [0, 0, 0]),
+        ([Trouble(status=500), Trouble(status=502), Trouble(status=504)], [1, 2, 4], [0, 0, 0]),
+        ([Trouble(status=429, headers={"Retry-After": "7"})], [7], [0]),
+        ([Trouble(status=503, headers={"Retry-After": "86400"})], [120], [0]),
+        ([Trouble(status=429, headers={"Retry-After": "0"})], [1], [0]),
+        ([Trouble(status=429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"})], [1], [0]),
+        ([Trouble(status=429, headers={"Retry-After": "soon"})], [1], [0]),
+    ],
+)
+def test_what_passes_is_survived(tmp_path, server, waits, troubles, waited, ranges):
+    fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT, *troubles, ETag='"1"'))])
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+    assert names(tmp_path) == [".hashes.json", "a.zip"]
+    assert waits == [wait_s for wait_s in waited if wait_s]
+    assert [request.range for request in server.gets()] == [None, *(f"bytes={n}-" if n else None for n in ranges)]
+
+
+def test_a_reset_connection_loses_only_what_was_on_its_way(tmp_path, server, waits):
+    url = server.publish("/a.zip", CONTENT, Trouble(drop_after=900_000, with_reset=True))
+    fetch([wanted(tmp_path, url)])
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+    assert waits == [1]
+
+
+def test_a_connection_that_stalls_is_given_up(tmp_path, server, waits, monkeypatch):
+    monkeypatch.setattr(request, "_TIMEOUT_S", (10.0, 0.3))
+    fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT, Trouble(stall_after=300_000)))])
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+    assert [get.range for get in server.gets()][:2] == [None, "bytes=300000-"]
+
+
+def test_long_waits_are_announced(tmp_path, server, capsys):
+    url = server.publish("/a.zip", CONTENT, Trouble(status=429, headers={"Retry-After": "7"}))
+    fetch([wanted(tmp_path, url)])
+    assert f"{url}: 429 (Too Many Requests); trying again in 7 s\n" in capsys.readouterr().out
+
+
+def test_a_server_that_answers_nothing_is_given_up(tmp_path, server, waits, monkeypatch):
+    monkeypatch.setattr(request, "_TIMEOUT_S", (10.0, 0.1))
+    url = server.publish("/a.zip", CONTENT)
+    server.always["/a.zip"] = Trouble(is_silent=True)
+    with pytest.raises(FetchError, match=r"got TimeoutError: .+ in 3 tries from"):
+        fetch([wanted(tmp_path, url)])
+    assert waits == [1, 2]
+
+
+def test_no_progress_is_given_up(tmp_path, server, waits):
+    url = server.publish("/a.zip", CONTENT)
+    server.always["/a.zip"] = Trouble(status=503)
+    with pytest.raises(
+        FetchError,
+        match=rf"^.+/a\.zip: expected 1000000 bytes with sha256 {SHA256}, got 503 \(Service Unavailable\) in 8 tries from "
+        rf"{url}; try again later, or {BY_HAND}",
+    ):
+        fetch([wanted(tmp_path, url)])
+    assert waits == [1, 2, 4, 8, 16, 32, 60]
+    assert names(tmp_path) == []
+
+
+def test_a_body_that_always_ends_at_the_same_place_is_given_up(tmp_path, server, waits):
+    url = server.publish("/a.zip", CONTENT)
+    server.always["/a.zip"] = Trouble(drop_after=1000, ignores_range=True)
+    with pytest.raises(
+        FetchError, match=r"got IncompleteRead.+ in 8 tries from .+; run again to go on after 1\.0 kB in "
+    ):
+        fetch([wanted(tmp_path, url)])
+    assert len(waits) == 7
+
+
+def test_nobody_answers(tmp_path, waits):
+    with pytest.raises(
+        FetchError, match=r"got ConnectionRefusedError: .+ in 3 tries from http://127\.0\.0\.1:9/a\.zip; try"
+    ):
+        fetch([wanted(tmp_path, "http://127.0.0.1:9/a.zip", num_bytes=None)])
+    assert waits == [1, 2]
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        ((), "got no address; try again later"),
+        (("ftp://somewhere/a.zip",), r"got InvalidSchema: No connection adapters .+ from ftp://"),
+        (("a.zip",), "got MissingSchema: Invalid URL .+ from a.zip"),
+    ],
+)
+def test_addresses_that_are_none(tmp_path, waits, urls, message):
+    with pytest.raises(FetchError, match=message):
+        fetch([wanted(tmp_path, *urls)])
+    assert waits == []
+
+
+def test_several_failures_are_reported_once(tmp_path, server):
+    good = Wanted(tmp_path / "good", (server.publish("/good", CONTENT),), len(CONTENT), SHA256)
+    gone = [Wanted(tmp_path / name, (f"{server.url}/{name}",), 10) for name in "ab"]
+    with pytest.raises(
+        FetchError,
+        match=rf"^{tmp_path}: 2 failed: {tmp_path}/a: expected 10 bytes, got 404 \(Not Found\) from .+/a; {tmp_path}/b: "
+        r"expected 10 bytes, got .+/b; run again to go on, or download them by other means and place them there$",
+    ):
+        fetch([gone[0], good, gone[1]])
+    assert names(tmp_path) == [".hashes.json", "good"]
+
+
+def test_there_must_be_room(tmp_path, server, monkeypatch):
+    url = server.publish("/a.zip", CONTENT)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=400_000))
+    for num_bytes in (len(CONTENT), None):  # the server is asked
+        with pytest.raises(
+            FetchError,
+            match=rf"^{tmp_path}: expected 1\.0 MB of free space, got 400\.0 kB; free some, or name a folder with more in "
+            r"AUDIOPREP_ARCHIVES$",
+        ):
+            fetch([wanted(tmp_path, url, num_bytes=num_bytes)])
+    assert server.gets() == []
+
+
+def test_room_is_needed_only_for_what_is_missing(tmp_path, server, monkeypatch, capsys):
+    url = leave_part(tmp_path, server, ETag='"1"')
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=600_000))
+    capsys.readouterr()
+    fetch([wanted(tmp_path, url)])
+    assert capsys.readouterr().out == f"{tmp_path}: 600.0 kB to download, 600.0 kB free\n"
+
+
+def test_sizes_that_nobody_knows(tmp_path, server, capsys):
+    url = server.publish("/a.zip", CONTENT)
+    server.always["/a.zip"] = Trouble(is_unannounced=True)
+    fetch([wanted(tmp_path, url, num_bytes=None)])
+    assert capsys.readouterr().out.startswith(f"{tmp_path}: at least 0 bytes to download, ")
+
+
+def test_a_disk_that_is_full_all_the_same(tmp_path, server):
+    url = server.publish("/a.zip", CONTENT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    try:
+        with pytest.raises(
+            FetchError,
+            match=r"a\.zip\.part: expected room for more than 300\.0 kB, got File too large; free some space and run again, it "
+            r"goes on from there$",
+        ):
+            fetch([wanted(tmp_path, url)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    fetch([wanted(tmp_path, url)])
+    assert [request.range for request in server.gets()] == [None, "bytes=300000-"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, server, monkeypatch):
+    (tmp_path / "a.zip.part").mkdir()
+    with pytest.raises(IsADirectoryError):  # the command line makes one line of what the system says
+        fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT))])

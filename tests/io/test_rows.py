@@ -35,6 +35,13 @@ def test_every_format_gives_the_same_rows(name, data):
     assert parse_rows(name, data) == ROWS
 
 
+@pytest.mark.parametrize("name", ["meta.csv", "meta.txt", "meta", "meta.jsonl", "meta.parquet"])
+@pytest.mark.parametrize("separator", ["\t", ";", " "])
+def test_a_separator_that_is_given_counts_more_than_the_suffix(name, separator):
+    data = f"file_name{separator}label\na.wav{separator}dog,big\n".encode()
+    assert parse_rows(name, data, separator) == [{"file_name": "a.wav", "label": "dog,big"}]
+
+
 @pytest.mark.parametrize("name", ["m.csv", "m.tsv", "m.jsonl"])
 def test_an_empty_file_has_no_rows(name):
     assert parse_rows(name, b"") == []

@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 import shutil
@@ -5,10 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from steps.card_corpus import write_corpus
 
 from audioprep.config.training import EvaluateRule
 from audioprep.model.evaluate import evaluate
-from audioprep.model.report.charts import Line, line_chart, mean_line
+from audioprep.model.report.charts import MAX_BARS, Line, histogram, line_chart, mean_line, size_chart
+from audioprep.steps.card.page import card
 
 VOID = {"meta", "br"}
 
@@ -53,15 +56,98 @@ def test_the_page_says_what_was_measured(page: str, report: Path) -> None:
     assert "There is no audit" in page
 
 
-def test_the_audit_is_shown_and_names_are_escaped(toy: Path, checkpoints: Path, tmp_path: Path) -> None:
-    shutil.copytree(toy, tmp_path / "toy")
-    finding = {"kind": "shared_group", "what": "group <b>7</b>", "ids": ["a", "b"], "scope": "across", "known": ""}
-    audit = {"num_clips": 60, "num_groups": 12, "folds": {"fold1": {"train": 36, "test": 12}}, "findings": [finding]}
-    (tmp_path / "toy/splits/audit.json").write_text(json.dumps(audit))
-    evaluate(tmp_path / "toy", checkpoints, tmp_path / "out", EvaluateRule())
-    page = (tmp_path / "out/report.html").read_text()
+def reported(data: Path, checkpoints: Path, out: Path) -> str:
+    """Return the page of an evaluation, and see to it that it needs nothing else."""
+    evaluate(data, checkpoints, out, EvaluateRule())
+    page = (out / "report.html").read_text()
+    assert not re.findall(r"href=|url\(|@import|<script", page)
+    assert all(source.startswith("data:audio/flac;base64,") for source in re.findall(r'src="([^"]*)', page))
+    parser = Balanced()
+    parser.feed(page)
+    assert not parser.open
+    return page
+
+
+def finding(kind: str, severity: str, known: str = "", **others: object) -> dict[str, object]:
+    default = {"what": "group <b>7</b>", "scope": "across", "ids": ["a", "b"], "num_ids": 2}
+    return {"kind": kind, "severity": severity, "known": known, **default, **others}
+
+
+@pytest.fixture
+def data(toy: Path, tmp_path: Path) -> Path:
+    """The toy corpus, to which a test may add."""
+    return Path(shutil.copytree(toy, tmp_path / "toy"))
+
+
+def write_audit(data: Path, **values: object) -> None:
+    audit = {"num_clips": 60, "num_groups": 12, "folds": {"fold1": {"train": 36, "test": 12}}, "findings": []}
+    (data / "splits/audit.json").write_text(json.dumps(audit | values))
+
+
+def test_the_audit_is_shown_and_names_are_escaped(data: Path, checkpoints: Path, tmp_path: Path) -> None:
+    write_audit(data, findings=[finding("shared_group", "leak")])
+    page = reported(data, checkpoints, tmp_path / "out")
     assert "60 clips in 12 groups" in page
-    assert "shared group, group &lt;b&gt;7&lt;/b&gt;: a, b" in page
+    assert "Leaks between train, valid and test" in page
+    assert '<td class="kind">shared group</td><td class="clip">group &lt;b&gt;7&lt;/b&gt;: a, b</td>' in page
+
+
+def test_known_leaks_are_apart_from_new_ones(data: Path, checkpoints: Path, tmp_path: Path) -> None:
+    write_audit(data, findings=[finding("shared_group", "leak", known="cut twice")])
+    page = reported(data, checkpoints, tmp_path / "out")
+    assert "No leak between train, valid and test is new." in page
+    assert "Leaks between train, valid and test <span" not in page
+    assert "Known leaks, as the split is published" in page
+    assert "(cut twice)" in page
+
+
+def test_no_kind_of_finding_hides_another(data: Path, checkpoints: Path, tmp_path: Path) -> None:
+    findings = [finding("identical_file", "warning", what=f"file {number}") for number in range(20)]
+    counts = [
+        {"severity": "warning", "kind": "identical_file", "known": False, "scope": "across", "num_findings": 907},
+        {"severity": "warning", "kind": "missing_class", "known": False, "scope": "across", "num_findings": 1},
+    ]
+    write_audit(data, findings=[*findings, finding("missing_class", "warning", ids=[])], counts=counts)
+    page = reported(data, checkpoints, tmp_path / "out")
+    assert '<span class="pill">908</span>' in page
+    assert "file 4:" in page
+    assert "file 5:" not in page
+    assert "and 902 more" in page
+    assert "missing class" in page
+
+
+def test_suspicious_clips_can_be_heard(data: Path, checkpoints: Path, tmp_path: Path) -> None:
+    pair = {"kind": "near_duplicate", "scope": "across", "known": False, "similarity": 0.912}
+    heard = pair | {"ids": ["a", "b"], "labels": [["bell"], ["a & b"]]}
+    lost = pair | {"ids": ["a", "gone"], "labels": [["bell"], ["bell"]]}
+    write_audit(data, findings=[finding("near_duplicate", "leak")], suspects=[heard, lost])
+    (data / "splits/suspects").mkdir()
+    for name in "ab":
+        (data / f"splits/suspects/{name}.flac").write_bytes(f"sound {name}".encode())
+    page = reported(data, checkpoints, tmp_path / "out")
+    assert page.count("<audio controls") == 2
+    assert base64.b64encode(b"sound b").decode() in page
+    assert "similarity 0.91" in page
+    assert "a &amp; b" in page
+    assert "gone" not in page
+
+
+def test_the_data_is_shown_where_there_is_a_card(data: Path, checkpoints: Path, tmp_path: Path) -> None:
+    layout = write_corpus(tmp_path / "cards")
+    card(layout)
+    shutil.copytree(layout.data / "card", data / "card")
+    page = reported(data, checkpoints, tmp_path / "out")
+    for said in (
+        "Toy: sounds *of* toys",
+        "used of 40",
+        "1.27 labels a clip",
+        "it is missing",
+        "&lt;b&gt;rain&lt;/b&gt;",
+    ):
+        assert said in page
+    for title in ("Clips of each class", "Clips by duration", "Clips by loudness"):
+        assert f"<h2>{title}</h2><svg" in page
+    assert "<td>valid</td>" in page
 
 
 def test_a_chart_keeps_its_points_inside() -> None:
@@ -86,3 +172,52 @@ def test_a_chart_of_zeros_is_drawn() -> None:
 def test_the_mean_line_has_the_points_that_all_lines_have() -> None:
     assert mean_line([[(1.0, 2.0), (2.0, 4.0)], [(2.0, 6.0)]]) == [(2.0, 5.0)]
     assert mean_line([]) == []
+
+
+def boxes(chart: str) -> list[tuple[float, float, float, float]]:
+    """Return left, top, width and height of every box."""
+    found = re.findall(r'<rect class="box" x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"', chart)
+    return [(float(left), float(top), float(width), float(height)) for left, top, width, height in found]
+
+
+def test_a_histogram_has_a_box_for_every_bin_that_holds_something() -> None:
+    chart = histogram([-4.0, -2.0, 0.0, 2.0], [5, 0, 10], x_label="x & y", title="t")
+    (left, right) = boxes(chart)
+    assert right[3] == pytest.approx(2 * left[3], abs=0.2)
+    assert left[0] >= 0
+    assert right[0] + right[2] <= 520
+    assert "x &amp; y" in chart
+    assert ">-2</text>" in chart
+
+
+def test_bins_of_different_widths_are_drawn_alike() -> None:
+    first, second, third = boxes(histogram([1, 2, 5, 1000], [1, 1, 1], x_label="s", title="t"))
+    assert first[2] == pytest.approx(second[2], abs=0.2)
+    assert second[2] == pytest.approx(third[2], abs=0.2)
+
+
+def test_a_histogram_of_nothing_is_nothing() -> None:
+    assert histogram([], [], x_label="s", title="t") == ""
+
+
+def test_few_sizes_are_bars_and_many_are_a_curve() -> None:
+    bars = size_chart(["a & b", "c" * 40], [10, 5], title="t", what="classes")
+    assert [round(box[2]) for box in boxes(bars)] == [290, 145]
+    assert "a &amp; b" in bars
+    assert f"{'c' * 25}…" in bars
+    many = size_chart(
+        [f"n{row}" for row in range(MAX_BARS + 1)], [10**6 // (row + 1) for row in range(61)], title="t", what="classes"
+    )
+    assert "polyline" in many
+    assert "n60: 16,393" in many
+    assert "1M" in many
+    for point in re.findall(r'points="([^"]+)"', many)[1].split():
+        x, y = map(float, point.split(","))
+        assert 0 <= x <= 520
+        assert 0 <= y <= 250
+    assert size_chart([], [], title="t", what="classes") == ""
+
+
+@pytest.mark.parametrize("sizes", [[0] * 70, [3] * 70, [1] * 70])
+def test_a_curve_of_equal_sizes_is_drawn(sizes: list[int]) -> None:
+    assert "nan" not in size_chart([str(row) for row in range(70)], sizes, title="t", what="classes")

@@ -10,7 +10,7 @@ import soundfile
 
 from audioprep.config.data import DataParams, RecipeRule
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import source_path
+from audioprep.io.places import source_places
 from audioprep.steps.download import download
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
@@ -82,7 +82,7 @@ class Run:
         download(self.layout, self.recipe_rule)
 
     def resample(self):
-        source = source_path(self.layout, self.recipe_rule.root)
+        source = source_places(self.layout, self.recipe_rule.root)
         resample(self.layout, source, self.params.resample, self.recipe_rule.num_shards)
 
     def decide(self):

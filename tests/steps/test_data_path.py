@@ -80,7 +80,7 @@ def test_lhotse_reads_recordings_and_cuts(prepared):
         assert cut.load_audio().shape == (1, cut.num_samples)
         assert cut.duration <= 0.8
         assert cut.supervisions[0].custom["labels"] == [cut.id.split("--")[0]]
-        assert set(cut.custom) >= {"group", "fold", "subset", "status", "gain_db", "pad", "window_s", "used"}
+        assert set(cut.custom) >= {"group", "splits", "attributes", "status", "gain_db", "pad", "window_s", "used"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,11 +146,13 @@ def test_the_split_covers_every_used_clip_and_keeps_groups_whole(prepared):
     roles = [table[f"fold{fold}"].to_pylist() for fold in (1, 2, 3)]
     assert all(sorted(row) == ["test", "train", "valid"] for row in zip(*roles, strict=True))
     audit = json.loads((prepared.layout.splits / "audit.json").read_text())
-    (found,) = audit["findings"]
-    assert (found["kind"], found["scope"], found["ids"]) == ("identical_file", "left_out", ["engine--0", "engine--7"])
+    found = {(one["kind"], one["scope"]): one["ids"] for one in audit["findings"]}
+    assert found["identical_file", "left_out"] == ["engine--0", "engine--7"]
+    assert found["silent_clips", "left_out"] == ["bell--7"]
+    assert found["missing_clips", "inside"] == ["rain--7"]
     page = (prepared.layout.splits / "audit.md").read_text()
     assert "21 clips, 21 groups, 3 classes." in page
-    assert "- **left_out** identical_file, sha256 " in page
+    assert "- **info, left out**: identical file, sha256 " in page
 
 
 @pytest.mark.parametrize("folder", ["audio", "cuts", "logmel", "mfcc"])
@@ -236,15 +238,14 @@ def test_relabelling_changes_no_feature_shard(corpus, tmp_path, made):
 
     label("")
     run = Run(root, tmp_path / "out").all()
-    features, tars = tree(run.layout.features("logmel")), tree(run.layout.shar)
+    features, tars = tree(run.layout.features("logmel")), tree(run.layout.audio)
     made["features"] = 0
     label("rain/3.wav")
     run.all()
     assert tree(run.layout.features("logmel")) == features
     assert made["features"] == 0
-    changed = {name for name, digest in tree(run.layout.shar).items() if tars[name] != digest}
-    assert len(changed) == 1, "the cuts of one shard; no audio"
-    assert changed.pop().startswith("cuts.")
+    changed = {name for name, digest in tree(run.layout.audio).items() if tars[name] != digest}
+    assert not changed, "labels are no business of the audio"
 
 
 def test_32_khz(corpus, tmp_path):

@@ -14,7 +14,7 @@ from audioprep.dsp.decide import decide_gain, decide_part
 from audioprep.engine import read_index
 from audioprep.errors import ShardError
 from audioprep.io.shar import read_cuts
-from audioprep.io.tables import read_table
+from audioprep.io.tables import CLIPS, read_table, rows_to_table, write_table
 from audioprep.steps import loudness as loudness_step
 from audioprep.steps.loudness import loudness
 from audioprep.steps.trim import trim
@@ -126,3 +126,19 @@ def test_clips_that_are_left_out_stay_as_rows(run, exclude, left_out):
     assert {cut["id"] for cut in cuts if not cut["custom"]["used"]} == left_out
     assert all(0 < cut["duration"] <= 0.5 for cut in cuts)
     assert all(cut["supervisions"][0]["duration"] == cut["duration"] for cut in cuts)
+
+
+def test_a_copy_under_another_label_or_in_another_part_stays(run):
+    table = read_table(run.layout.raw / "clips.parquet")
+    before = table.to_pylist()
+
+    def left_out(**changes):
+        rows = [row | changes if row["id"] == "engine--7" else row for row in before]
+        write_table(run.layout.raw / "clips.parquet", rows_to_table(rows, CLIPS))
+        trim(run.layout, TrimRule(), 0.5)
+        used = read_table(run.layout.cuts / "_used.parquet").to_pylist()
+        return {row["id"] for row in used if not row["used"]}
+
+    assert left_out() == {"bell--7", "engine--7"}, "it says nothing that its original does not say"
+    assert left_out(labels=["rain"]) == {"bell--7"}
+    assert left_out(splits=[("official", "test")]) == {"bell--7"}, "a published test set stays as published"

@@ -1,19 +1,19 @@
 """Archives and folders: verified, listed, and one clear line for what is wrong with them."""
 
 import json
-import re
 import zipfile
 from dataclasses import replace
 
 import pytest
-from steps.small_corpus import Run
+from steps.small_corpus import Run, tree
 
 from audioprep.config.data import RecipeRule, ResampleRule
 from audioprep.datasets.esc50 import RECIPE
 from audioprep.engine import file_sha256
 from audioprep.errors import DatasetError, FetchError
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import read_ledger
+from audioprep.io.ledger import read_about, read_ledger
+from audioprep.io.places import source_places
 from audioprep.io.tables import read_table
 from audioprep.steps import download as step
 from audioprep.steps.resample import resample
@@ -43,10 +43,11 @@ def layout(tmp_path):
 def recipe(monkeypatch):
     """Let a test replace parts of the ESC-50 recipe."""
 
-    def change(**changes):
-        archive = replace(RECIPE.archives[0], **changes.pop("archive", {}))
-        monkeypatch.setattr(step, "load_recipe", lambda _: replace(RECIPE, archives=(archive,), **changes))
-        return archive
+    def change(archive, num_clips=None, num_classes=None, **changes):
+        variant = replace(RECIPE.variants[0], num_clips=num_clips, num_classes=num_classes, splits=())
+        archive = replace(RECIPE.archives[0], num_bytes=None, **archive)
+        recipe = replace(RECIPE, archives=(archive,), variants=(variant,), **changes)
+        monkeypatch.setattr(step, "load_recipe", lambda _: recipe)
 
     return change
 
@@ -56,82 +57,58 @@ def rule(**changes):
 
 
 def test_a_user_placed_archive_is_used_and_said(layout, capsys):
-    path = write_archive(layout.archives / "mine.zip")
+    path = write_archive(layout.archives / "esc50" / "mine.zip")
     step.download(layout, rule(archive="mine.zip"))
     sha256 = file_sha256(path)
     assert capsys.readouterr().out.splitlines() == [
         f"esc50: mine.zip is not the published archive (sha256 {sha256[:12]}…, published 661183a6f53e…); it is used as it is",
-        "esc50: 2 of 2000 declared clips are there",
-        "esc50: 2 of 50 declared classes are there",
+        (
+            "esc50: not the published counts: 2 of 2000 clips; 2 of 50 classes; 1 of 400 clips in official-5fold/1; "
+            "1 of 400 clips in official-5fold/2; 0 of 400 clips in official-5fold/3; and 2 more"
+        ),
     ]
-    ledger = read_ledger(layout)
-    assert ledger["source"] == {
-        "name": "mine.zip",
-        "origin": "user-placed",
-        "verified": "none",
-        "bytes": path.stat().st_size,
-        "sha256": sha256,
-    }
-    assert set(ledger["known_leaks"]) == {"131943", "134049", "209698", "234879"}
-    rows = read_table(layout.raw / "clips.parquet").to_pylist()
-    assert [(row["id"], row["group"], row["fold"], row["labels"]) for row in rows] == [
-        ("1-1-A-0", "1", 1, ["dog"]),
-        ("2-2-A-1", "2", 2, ["rain"]),
+    assert read_ledger(layout)["sources"] == [
+        {
+            "files": [{"name": "mine.zip", "bytes": path.stat().st_size, "sha256": sha256}],
+            "folder": "",
+            "in_root": False,
+            "origin": "user-placed",
+            "sha256": sha256,
+            "verified": False,
+        }
     ]
-    assert rows[0]["digest"].startswith("crc32:")
-    assert rows[1]["digest"] is None, "its file is not there"
+    assert read_about(layout)["splits"]["official-5fold"]["known"]["134049"] == "hen in fold 2, rooster in fold 3"
+    clips = read_table(layout.raw / "clips.parquet").to_pylist()
+    assert [(row["id"], row["group"], row["splits"], row["labels"]) for row in clips] == [
+        ("1-1-A-0", "1", [("official-5fold", "1")], ["dog"]),
+        ("2-2-A-1", "2", [("official-5fold", "2")], ["rain"]),
+    ]
+    files = read_table(layout.raw / "files.parquet").to_pylist()
+    assert files[0]["digest"].startswith("crc32:")
+    assert files[1]["digest"] is None, "its file is not there"
     with pytest.raises(
         DatasetError, match=r"2 failed: .+A-0\.wav \(decode_error: Format not recognised\.\); .+ \(missing: the"
     ):
-        resample(layout, path, ResampleRule())
+        resample(layout, source_places(layout, None), ResampleRule())
 
 
 def test_a_published_archive_must_have_the_published_counts(layout, recipe):
-    path = write_archive(layout.archives / "ESC-50.zip")
+    path = write_archive(layout.archives / "esc50" / "ESC-50.zip")
     recipe(archive={"sha256": file_sha256(path)}, num_clips=2, num_classes=2)
     step.download(layout, rule())
-    assert read_ledger(layout)["source"]["verified"] == "sha256"
+    assert read_ledger(layout)["sources"][0]["verified"]
     recipe(archive={"sha256": file_sha256(path)}, num_clips=3)
-    message = r"^esc50: expected 3 clips, got 2; recipe and archive disagree, see audioprep/datasets/esc50\.py$"
+    message = r"^esc50: expected the published counts, got 2 of 3 clips; recipe and archive disagree, see audioprep/datasets/esc50"
     with pytest.raises(DatasetError, match=message):
         step.download(layout, rule())
 
 
 def test_a_published_archive_that_was_placed_by_the_user_is_verified(layout, recipe, capsys):
-    path = write_archive(layout.archives / "mine.zip")
+    path = write_archive(layout.archives / "esc50" / "mine.zip")
     recipe(archive={"sha256": file_sha256(path)}, num_clips=2, num_classes=2)
     step.download(layout, rule(archive="mine.zip"))
-    assert read_ledger(layout)["source"]["verified"] == "sha256"
+    assert read_ledger(layout)["sources"][0]["verified"]
     assert capsys.readouterr().out == ""
-
-
-def test_a_wrong_hash_is_refused_and_the_file_kept(layout):
-    path = write_archive(layout.archives / "ESC-50.zip")
-    message = (
-        rf"ESC-50\.zip: expected sha256 661183a6\w+, got {file_sha256(path)} \({path.stat().st_size} bytes\); the file is kept: "
-        rf"delete it to download it again, or use it as it is with --archive {re.escape(str(path))}$"
-    )
-    with pytest.raises(FetchError, match=message):
-        step.download(layout, rule())
-    assert path.exists()
-    assert not layout.raw.exists()
-
-
-def test_an_archive_that_is_not_there_is_downloaded(layout, recipe, monkeypatch, capsys):
-    fetched = []
-
-    def fetch(url, path, sha256):
-        fetched.append((url, sha256))
-        write_archive(path)
-
-    monkeypatch.setattr(step, "fetch", fetch)
-    recipe(archive={"sha256": None, "url": "https://example.org/esc.zip"})
-    step.download(layout, rule())
-    assert fetched == [("https://example.org/esc.zip", None)]
-    assert capsys.readouterr().out.startswith("esc50: downloading https://example.org/esc.zip\n")
-    assert read_ledger(layout)["source"]["origin"] == "https://example.org/esc.zip"
-    step.download(layout, rule())
-    assert len(fetched) == 1
 
 
 @pytest.mark.parametrize(
@@ -153,7 +130,7 @@ def test_an_archive_that_is_not_there_is_downloaded(layout, recipe, monkeypatch,
         (
             TABLE.replace(",2,", ",two,"),
             DatasetError,
-            r"^esc50: expected metadata as published, got ValueError invalid literal for int\(\) with base 10: 'two'; recipe",
+            r"^esc50: expected a fold from 1, or train, valid, test, got 'two' for clip 2-2-A-1 in split official-5fold; recipe",
         ),
         (
             HEADER + "1-1-A-0.wav,1,0,dog,True,1,A\n",
@@ -164,7 +141,7 @@ def test_an_archive_that_is_not_there_is_downloaded(layout, recipe, monkeypatch,
     ],
 )
 def test_metadata_that_does_not_fit_is_one_line(layout, table, error, message):
-    write_archive(layout.archives / "mine.zip", table)
+    write_archive(layout.archives / "esc50" / "mine.zip", table)
     with pytest.raises(error, match=message):
         step.download(layout, rule(archive="mine.zip"))
     assert not layout.raw.exists(), "nothing half-written"
@@ -181,15 +158,9 @@ def test_a_generated_archive_is_made_anew_as_one_that_is_there_may_be_of_earlier
     step.download(layout, rule())
     first = (layout.raw / "download.json").read_bytes()
     step.download(layout, rule())
-    assert made == [layout.archives / "ESC-50.zip"] * 2
-    assert read_ledger(layout)["source"]["origin"] == "generated"
+    assert made == [layout.archives / "esc50" / "ESC-50.zip"] * 2
+    assert read_ledger(layout)["sources"][0]["origin"] == "generated"
     assert (layout.raw / "download.json").read_bytes() == first
-
-
-def test_an_archive_without_an_address_is_asked_for(layout, recipe):
-    recipe(archive={"url": None}, get="ask its authors")
-    with pytest.raises(FetchError, match=r"ESC-50\.zip: expected the archive, found none; ask its authors$"):
-        step.download(layout, rule())
 
 
 @pytest.mark.parametrize(
@@ -226,13 +197,18 @@ def test_a_folder_is_listed_with_its_hashes_and_what_is_left_out(corpus, tmp_pat
         f"{root}: left out as no audio: 1 .txt",
     ]
     sha256 = file_sha256(root / "a" / "1.wav")
-    assert read_ledger(run.layout)["source"]["files"] == {"a/1.wav": sha256, "b/1.wav": sha256}
-    first = (run.layout.raw / "download.json").read_bytes()
+    files = read_table(run.layout.raw / "files.parquet").to_pylist()
+    assert {row["member"]: row["digest"] for row in files} == {
+        "a/1.wav": f"sha256:{sha256}",
+        "b/1.wav": f"sha256:{sha256}",
+        "b/9.wav": None,
+    }
+    first = tree(run.layout.raw)
     run.download()
-    assert (run.layout.raw / "download.json").read_bytes() == first
+    assert tree(run.layout.raw) == first
     (root / "a" / "1.wav").write_bytes(b"changed")
     run.download()
-    assert (run.layout.raw / "download.json").read_bytes() != first
+    assert {name for name, digest in tree(run.layout.raw).items() if first[name] != digest} == {"files.parquet"}
     assert str(root) not in json.dumps(read_ledger(run.layout))
 
 
@@ -264,7 +240,7 @@ def test_a_file_that_cannot_be_opened_is_counted(corpus, tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return file_sha256(path)
 
-    monkeypatch.setattr("audioprep.io.archives.file_sha256", refuse)
+    monkeypatch.setattr("audioprep.io.archives.folders.file_sha256", refuse)
     run = Run(root, tmp_path / "out")
     run.download()
     with pytest.raises(
@@ -274,7 +250,7 @@ def test_a_file_that_cannot_be_opened_is_counted(corpus, tmp_path, monkeypatch):
 
 
 def test_a_damaged_member_is_counted_without_this_machines_path(tmp_path, layout, corpus):
-    path = layout.archives / "mine.zip"
+    path = layout.archives / "esc50" / "mine.zip"
     path.parent.mkdir(parents=True)
     sound = (corpus / "bell" / "0.wav").read_bytes()
     with zipfile.ZipFile(path, "w") as archive:
@@ -284,7 +260,7 @@ def test_a_damaged_member_is_counted_without_this_machines_path(tmp_path, layout
     data = path.read_bytes()
     path.write_bytes(data[:-2000] + bytes([data[-2000] ^ 1]) + data[-1999:])
     step.download(layout, rule(archive="mine.zip"))
-    resample(layout, path, ResampleRule(max_bad_fraction=0.5))
+    resample(layout, source_places(layout, None), ResampleRule(max_bad_fraction=0.5))
     statuses = read_table(layout.audio / "status.parquet").to_pylist()
     assert [(row["status"], row["reason"]) for row in statuses] == [
         ("ok", ""),

@@ -9,6 +9,7 @@ from audioprep.config.data import DataParams, load_data_params
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError
 from audioprep.io.layout import Layout
 from audioprep.steps import prepare
+from audioprep.steps.prepare import Asked
 
 PARAMS = """\
 # Every parameter.
@@ -36,7 +37,7 @@ def here(tmp_path, monkeypatch):
 
 def test_a_folder_is_prepared_without_dvc_and_with_the_same_bytes(corpus, here, capsys):
     (here / "params.yaml").write_text(PARAMS)
-    prepare.prepare_in_folder("small", here / "out", None, corpus)
+    prepare.prepare_in_folder("small", here / "out", Asked(root=corpus))
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "small: 1 duplicate, 21 ok, 1 silent, 1 truncated"
     assert out[1].startswith("small: 21 clips of 5 s in 4 shards, from 0.00 hours of audio")
@@ -47,17 +48,17 @@ def test_a_folder_is_prepared_without_dvc_and_with_the_same_bytes(corpus, here, 
     assert tree(here / "stages") == tree(here / "out")
     assert (here / "params.yaml").read_text() == PARAMS, "only a project's parameters are changed"
     before = {path: path.stat().st_mtime_ns for path in (here / "out" / "logmel").iterdir()}
-    prepare.prepare_in_folder("small", here / "out", None, corpus)
+    prepare.prepare_in_folder("small", here / "out", Asked(root=corpus))
     assert {path: path.stat().st_mtime_ns for path in (here / "out" / "logmel").iterdir()} == before
 
 
 def test_a_changed_file_is_noticed(corpus, here):
     (here / "params.yaml").write_text(PARAMS)
     shutil.copytree(corpus, here / "corpus")
-    prepare.prepare_in_folder("small", here / "out", None, here / "corpus")
+    prepare.prepare_in_folder("small", here / "out", Asked(root=here / "corpus"))
     before = tree(here / "out" / "audio" / "shar")
     shutil.copyfile(corpus / "rain" / "5.wav", here / "corpus" / "rain" / "1.wav")
-    prepare.prepare_in_folder("small", here / "out", None, here / "corpus")
+    prepare.prepare_in_folder("small", here / "out", Asked(root=here / "corpus"))
     changed = {name for name, digest in tree(here / "out" / "audio" / "shar").items() if before[name] != digest}
     assert {name.split(".")[0] for name in changed} == {"recording", "cuts"}
     assert len({name.split(".")[1] for name in changed}) <= 2, "the shard of the file, and that of its new duplicate"
@@ -67,7 +68,7 @@ def test_parameters_that_do_not_fit_the_new_corpus_are_refused_first(corpus, her
     (here / "params.yaml").write_text("resample: {rate_hz: 4000}\nfeatures: {logmel: {n_fft: 32768}}\n")
     message = r"^params\.yaml: recipes\.small\.window_s: expected at least one frame of 32768 samples, got 5 s = 20000"
     with pytest.raises(ConfigError, match=message):
-        prepare.prepare_in_folder("small", here / "out", None, corpus)
+        prepare.prepare_in_folder("small", here / "out", Asked(root=corpus))
     assert not (here / "out" / "raw").exists()
 
 
@@ -84,23 +85,16 @@ DATA = DataParams.model_validate(
             None,
             None,
             DatasetError,
-            r"^corpus: expected one of birds, demo, esc50, folder, got 'demoo'; did you mean 'demo'",
+            r"^corpus: expected one of .+, got 'demoo'; did you mean 'demo'",
         ),
         (
             "demoo",
             "a.zip",
             None,
             DatasetError,
-            r"^corpus: expected one of birds, demo, esc50, folder, got 'demoo'; did you mean",
+            r"^corpus: expected one of .+, got 'demoo'; did you mean",
         ),
         ("esc50", "a.zip", ".", DatasetError, r"^esc50: expected --archive or --root, got both; give one$"),
-        (
-            "esc50",
-            None,
-            ".",
-            DatasetError,
-            r"^esc50: expected --archive or nothing, got --root; give your own corpus another name$",
-        ),
         ("new", None, "gone", FetchError, r"gone: expected a folder, found none; give the folder with the recordings$"),
         (
             "folder",
@@ -121,9 +115,10 @@ DATA = DataParams.model_validate(
             "gone.zip",
             None,
             FetchError,
-            r"gone\.zip: expected an archive, found none; run the download stage, or place",
+            r"gone\.zip: expected an archive, found none; check the path given with --archive$",
         ),
-        ("esc50", ".", None, FetchError, r": expected an archive, got a folder; pack it as a zip$"),
+        ("esc50", ".", None, FetchError, r": expected ESC-50\.zip in it, found none; place them there$"),
+        ("nsynth", "a.zip", None, FetchError, r"a\.zip: expected an archive, found none; check"),
         (
             "My-Birds",
             None,
@@ -142,10 +137,9 @@ DATA = DataParams.model_validate(
     ],
 )
 def test_names_and_options_that_do_not_go_together(here, name, archive, root, error, message):
+    asked = Asked((here / archive,) if archive else (), root and here / root)
     with pytest.raises(error, match=message):
-        prepare._resolve(
-            name, DATA, Layout.in_project(name), archive and here.joinpath(archive), root and here.joinpath(root)
-        )
+        prepare._resolve(name, DATA, Layout.in_project(name), asked)
     assert not list(here.iterdir()), "nothing half-written"
 
 
@@ -153,30 +147,42 @@ def test_names_and_options_that_do_not_go_together(here, name, archive, root, er
     ("columns", "values", "split"),
     [
         (",fold", ["1", "2", "3", "4"], "official-4fold"),
-        (",fold", ["1", "2", "3", ""], "grouped-5fold"),
-        (",fold", ["1", "2", "1", "2"], "grouped-5fold"),
         (",split", ["train", "train", "val", "test"], "official"),
-        (",split", ["train", "train", "val", "val"], "grouped-5fold"),
         ("", [""] * 4, "grouped-5fold"),
     ],
 )
 def test_a_folders_own_split_is_the_default(here, columns, values, split):
     rows = [f"{number}.wav,{'ab'[number % 2]}{',' if columns else ''}{value}" for number, value in enumerate(values)]
     (here / "metadata.csv").write_text("\n".join([f"file_name,label{columns}", *rows]))
-    assert prepare._resolve("birds", DataParams(), Layout.in_project("birds"), None, here).split == split
+    assert prepare._resolve("birds", DataParams(), Layout.in_project("birds"), Asked(root=here)).split == split
+
+
+def placed(layout, name, *paths, variant=None):
+    recipe = prepare.load_recipe(name)
+    return prepare._place_all(recipe, recipe.variant(variant), layout, paths)
 
 
 def test_an_archive_is_put_in_its_place(here, corpus):
     shutil.make_archive(str(here / "ESC-50"), "zip", corpus)
-    published = prepare.load_recipe("esc50").archives[0]
     layout = Layout.in_project("esc50")
-    assert prepare._place(published, layout, here / "ESC-50.zip") == "user-ESC-50.zip"
-    placed = layout.archives / "user-ESC-50.zip"
-    assert placed.read_bytes() == (here / "ESC-50.zip").read_bytes()
-    assert prepare._place(published, layout, placed) == "user-ESC-50.zip", "where it lies it may stay"
+    assert placed(layout, "esc50", here / "ESC-50.zip") == "user-ESC-50.zip"
+    target = layout.archives / "esc50" / "user-ESC-50.zip"
+    assert target.read_bytes() == (here / "ESC-50.zip").read_bytes()
+    assert placed(layout, "esc50", target) == "user-ESC-50.zip", "where it lies it may stay"
     (here / "other.zip").write_bytes(b"other")
-    assert prepare._place(published, layout, here / "other.zip") == "other.zip"
-    assert sorted(path.name for path in layout.archives.iterdir()) == ["other.zip", "user-ESC-50.zip"]
+    assert placed(layout, "esc50", here / "other.zip") == "other.zip"
+    assert sorted(path.name for path in target.parent.glob("*.zip")) == ["other.zip", "user-ESC-50.zip"]
+
+
+def test_archives_of_a_corpus_of_many_are_known_by_name(here):
+    layout = Layout.in_project("voxceleb1")
+    for name in ("vox1_dev_wav_partaa", "vox1_test_wav.zip", "notes.txt"):
+        (here / name).write_bytes(name.encode())
+    assert placed(layout, "voxceleb1", here) is None, "a folder gives what is named as published"
+    found = layout.archives / "voxceleb1"
+    assert sorted(path.name for path in found.iterdir()) == ["vox1_dev_wav_partaa", "vox1_test_wav.zip"]
+    with pytest.raises(FetchError, match=r"notes\.txt: expected one of .+; rename it as published$"):
+        placed(layout, "voxceleb1", here / "notes.txt")
 
 
 def test_an_archive_on_another_disk_is_copied(here, monkeypatch):
@@ -186,18 +192,28 @@ def test_an_archive_on_another_disk_is_copied(here, monkeypatch):
     monkeypatch.setattr(prepare.os, "link", refuse)
     (here / "a.zip").write_bytes(b"a")
     layout = Layout.in_project("esc50")
-    assert prepare._place(prepare.load_recipe("esc50").archives[0], layout, here / "a.zip") == "a.zip"
-    assert (layout.archives / "a.zip").read_bytes() == b"a"
+    assert placed(layout, "esc50", here / "a.zip") == "a.zip"
+    assert (layout.archives / "esc50" / "a.zip").read_bytes() == b"a"
+
+
+def test_a_variant_and_a_split_are_written_down(here):
+    layout = Layout.in_project("speech_commands")
+    chosen = prepare._resolve("speech_commands", DataParams(), layout, Asked(variant="v2-12"))
+    assert (chosen.variant, chosen.split) == ("v2-12", "v2-12")
+    chosen = prepare._resolve("speech_commands", DataParams(), layout, Asked(variant="v2-12", split="grouped"))
+    assert (chosen.variant, chosen.split) == ("v2-12", "grouped")
+    with pytest.raises(DatasetError, match=r"^speech_commands: variant: expected one of .+, got 'v2-13'; did you mean"):
+        prepare._resolve("speech_commands", DataParams(), layout, Asked(variant="v2-13"))
 
 
 def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, capsys):
     (here / "params.yaml").write_text(PARAMS)
     params = load_data_params()
-    rule = prepare._resolve("birds", params, Layout.in_project("birds"), None, corpus)
+    rule = prepare._resolve("birds", params, Layout.in_project("birds"), Asked(root=corpus))
     prepare._write_params("birds", rule, params)
     said = capsys.readouterr().out.splitlines()
     assert said == [
-        f"params.yaml: recipes.birds is now recipe=folder, root={corpus}, window_s=5.0, split=grouped-5fold",
+        f"params.yaml: recipes.birds is now recipe=folder, root={corpus}, window_s=5.0, split=grouped-5fold, exclude=('silent', 'duplicate')",
         "params.yaml: datasets is now [demo, birds]",
     ]
     text = (here / "params.yaml").read_text()
@@ -213,7 +229,7 @@ def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, caps
 def test_a_params_yaml_that_cannot_be_written_is_said(corpus, here, monkeypatch):
     (here / "params.yaml").write_text(PARAMS)
     params = load_data_params()
-    rule = prepare._resolve("birds", params, Layout.in_project("birds"), None, corpus)
+    rule = prepare._resolve("birds", params, Layout.in_project("birds"), Asked(root=corpus))
 
     def refuse(*_):
         raise OSError(30, "Read-only file system")
@@ -239,7 +255,7 @@ def test_a_corpus_that_cannot_be_had_leaves_params_yaml_as_it_was(corpus, here, 
     (here / "params.yaml").write_text(PARAMS)
     monkeypatch.setattr(prepare, "_repro", fail)
     with pytest.raises(ShardError, match="birds: expected its stages to finish"):
-        prepare.prepare_in_project("birds", None, corpus)
+        prepare.prepare_in_project("birds", Asked(root=corpus))
     assert (here / "params.yaml").read_text() == PARAMS
 
 
@@ -250,14 +266,14 @@ def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_ch
     (here / "params.yaml").write_text(PARAMS)
     monkeypatch.setattr(prepare, "_repro", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(prepare, "_summary", lambda *_: iter(["done"]))
-    prepare.prepare_in_project("birds", None, corpus)
-    prepare.prepare_in_project("demo", None, None)
+    prepare.prepare_in_project("birds", Asked(root=corpus))
+    prepare.prepare_in_project("demo", Asked())
     (here / "data" / "archives" / "demo").mkdir(parents=True)
     (here / "data" / "archives" / "demo" / "demo.zip").touch()
-    prepare.prepare_in_project("demo", None, None)
+    prepare.prepare_in_project("demo", Asked())
     forced = ["--force" in call for call in calls if "--single-item" in call]
     assert forced == [True, True, False]
-    assert calls[1] == ("birds", "features@birds-logmel", "features@birds-mfcc", "split@birds")
+    assert calls[1] == ("birds", "features@birds-logmel", "features@birds-mfcc", "card@birds")
     assert capsys.readouterr().out.splitlines()[-1] == "done"
 
 
@@ -279,5 +295,5 @@ def test_out_never_touches_the_users_own_files(tmp_path, monkeypatch, out, messa
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "1.wav").write_bytes(b"x")
     with pytest.raises(DatasetError, match=message):
-        prepare.prepare_in_folder("birds", tmp_path / out, None, tmp_path / "root")
+        prepare.prepare_in_folder("birds", tmp_path / out, Asked(root=tmp_path / "root"))
     assert len(list(tmp_path.rglob("1.wav"))) == 3

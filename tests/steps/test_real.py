@@ -69,14 +69,17 @@ def esc10_archive(shared_data, tmp_path_factory):
 def test_esc10_goes_through_as_esc50(esc10_archive, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUDIOPREP_WORKERS", "2")
-    prepare.prepare_in_folder("esc50", tmp_path / "out", esc10_archive, None)
+    prepare.prepare_in_folder("esc50", tmp_path / "out", prepare.Asked(archives=(esc10_archive,)))
     said = capsys.readouterr().out
     assert "esc50: esc10.zip is not the published archive" in said
-    assert "esc50: 400 of 2000 declared clips are there" in said
+    assert (
+        "esc50: not the published counts: 400 of 2000 clips; 10 of 50 classes; 80 of 400 clips in official-5fold/1"
+        in said
+    )
     layout = Layout.in_folder("esc50", tmp_path / "out")
     statuses = read_table(layout.audio / "status.parquet")["status"].to_pylist()
     assert len(statuses) == 400
-    assert set(statuses) <= {"ok", "duplicate"}
+    assert set(statuses) == {"ok"}
     split = read_table(layout.splits / "official-5fold.parquet")
     assert split.num_rows == statuses.count("ok")
     for fold in range(1, 6):

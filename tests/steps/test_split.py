@@ -1,202 +1,190 @@
-"""Splits: every clip once, disjoint, stable; and an audit that finds what would make a score untrue."""
+"""The split stage: what it writes, and what a leak leads to."""
 
+import hashlib
+import json
 import re
-import shutil
+import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from steps.small_corpus import Run
+from steps.clip_rows import clip, fact, write_corpus
 
 from audioprep.config.data import SplitRule
-from audioprep.errors import SplitError
-from audioprep.io.shar import read_cuts, write_cuts
-from audioprep.steps.audit import audit_split, leaks_message, summary_lines, to_markdown
-from audioprep.steps.split import split, split_roles
+from audioprep.errors import ShardError, SplitError
+from audioprep.io.audio import encode_flac
+from audioprep.io.layout import Layout
+from audioprep.io.parquet import read_split
+from audioprep.io.shar import tar_name, write_audio_tar
+from audioprep.io.tables import FINGERPRINTS, read_table, rows_to_table, write_table
+from audioprep.steps.audit import audit
+from audioprep.steps.split import split
 
-
-def clip(name, label="a", group=None, fold=None, subset=None):
-    return {"id": name, "labels": [label], "group": group or name, "fold": fold, "subset": subset}
-
-
-def by_id(clips):
-    return sorted(clips, key=lambda clip: clip["id"])
-
-
-# Six groups and all folds are always there: fewer cannot be split, which another test looks at.
-ALWAYS = [("a", 100 + number, 1 + number % 5) for number in range(6)]
-CLIPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.integers(1, 5)), max_size=30).map(
-    lambda rows: [clip(f"{n:03}", label, f"g{group}", fold) for n, (label, group, fold) in enumerate(ALWAYS + rows)]
+# Group g2 is in train and test, g3 in train and valid, g4 in valid and test; the samples of t1 are those of e1.
+LEAKY = [
+    *(clip(f"t{n}", "ab"[n % 2], {2: "g2", 3: "g3"}.get(n), part="train") for n in range(8)),
+    *(clip(f"v{n}", "ab"[n % 2], {3: "g3"}.get(n), part="valid") for n in range(4)),
+    *(clip(f"e{n}", "ab"[n % 2], {2: "g2"}.get(n), part="test") for n in range(4)),
+]
+FACTS = [fact(row["id"], pcm="same" if row["id"] in ("t1", "e1") else None) for row in LEAKY]
+LEAKS = (
+    "birds/official: expected train, valid and test without anything in common, got 3 leaks: shared_group group g2: e2, t2; "
+    "shared_group group g3: t3, v3; identical_audio samples same: e1, t1; use a grouped split, take the clips out, or set "
+    "split.on_leak to drop or warn"
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(CLIPS, st.sampled_from(["grouped-3fold", "grouped-5fold", "official-5fold"]), st.randoms(use_true_random=False))
-def test_splits_cover_every_clip_and_ignore_the_order(clips, name, random):
-    roles = split_roles(clips, name, 0, "official-5fold")
-    assert all(len(values) == len(clips) for values in roles.values())
-    # Every clip is tested once, validated once, and trained on in all other folds.
-    for values in zip(*roles.values(), strict=True):
-        assert sorted(values) == sorted(["test", "valid", *["train"] * (len(roles) - 2)])
-    if name.startswith("grouped"):
-        for values in roles.values():
-            of_group = {}
-            for row, role in zip(clips, values, strict=True):
-                assert of_group.setdefault(row["group"], role) == role
-    shuffled = clips.copy()
-    random.shuffle(shuffled)
-    assert split_roles(by_id(shuffled), name, 0, "official-5fold") == roles
+@pytest.fixture
+def layout(tmp_path):
+    return Layout.in_folder("birds", tmp_path / "birds")
 
 
-def test_another_seed_draws_another_split():
-    clips = [clip(f"{number:03}", "ab"[number % 2]) for number in range(60)]
-    first, same, other = (split_roles(clips, "grouped-3fold", seed, "") for seed in (0, 0, 1))
-    assert first == same != other
+def files(layout):
+    return {path.name: path.read_bytes() for path in layout.splits.iterdir()}
 
 
-def test_an_official_split_uses_the_published_subsets():
-    clips = [clip("a", subset="train"), clip("b", subset="test"), clip("c", subset="valid"), clip("d")]
-    assert split_roles(clips, "official", 0, "") == {"fold1": ["train", "test", "valid", "unused"]}
+def test_a_leak_fails_the_stage_and_what_was_there_stays(layout):
+    write_corpus(layout, LEAKY, FACTS)
+    split(layout, "grouped", SplitRule())
+    before = files(layout)
+    with pytest.raises(SplitError, match=f"^{re.escape(LEAKS)}$"):
+        split(layout, "official", SplitRule())
+    assert files(layout) == before
 
 
-FOLDED = [clip(str(number), fold=number) for number in range(1, 6)]
+def test_a_leak_is_a_warning_where_that_is_asked_for(layout, capsys):
+    write_corpus(layout, LEAKY, FACTS)
+    split(layout, "official", SplitRule(on_leak="warn"))
+    assert capsys.readouterr().out == f"warning: {LEAKS}\n"
+    assert sorted(files(layout)) == ["_near_duplicates.parquet", "audit.json", "audit.md", "official.parquet"]
+    found = read_split(layout.splits / "official.parquet")
+    assert found.roles[1].count("train") == 8
 
 
-@pytest.mark.parametrize(
-    ("clips", "name", "message"),
-    [
-        (
-            FOLDED,
-            "ofical-5fold",
-            "split: expected one of grouped-5fold, official-5fold, got 'ofical-5fold'; did you mean",
-        ),
-        (FOLDED, "official-10fold", "split: expected one of grouped-5fold, official-5fold, got 'official-10fold'"),
-        (FOLDED, "official", "split: expected one of grouped-5fold, official-5fold, got 'official'"),
-        ([*FOLDED, clip("x")], "official-5fold", "split: expected one of grouped-5fold, got 'official-5fold'"),
-        (
-            FOLDED[:2],
-            "official-2fold",
-            (
-                "split: expected at least 3 folds, one each to test, validate and train, got 2; use grouped-5fold, or give the "
-                "missing folds"
-            ),
-        ),
-        (
-            FOLDED,
-            "grouped-6fold",
-            "grouped-6fold: expected 3 to 5 folds (the number of groups), got 6; choose another number",
-        ),
-        (
-            FOLDED,
-            "grouped-2fold",
-            "grouped-2fold: expected 3 to 5 folds (the number of groups), got 2; choose another number",
-        ),
-        (
-            [clip(str(number), "abc"[number % 3]) for number in range(6)],
-            "grouped-5fold",
-            (
-                "grouped-5fold: expected a class with at least 5 clips, got at most 2 clips a class; use fewer folds, or add "
-                "recordings"
-            ),
-        ),
-        (
-            [clip("a", subset="train"), clip("b", subset="valid")],
-            "official",
-            "official: expected clips in train and in test, got only train, valid; use grouped-5fold",
-        ),
-    ],
-)
-def test_impossible_splits_are_one_line(clips, name, message):
-    with pytest.raises(SplitError, match=f"^{re.escape(message)}"):
-        split_roles(clips, name, 0, "official-5fold" if len(clips) != 2 else "")
+def test_a_leak_is_dropped_from_train_alone(layout, capsys):
+    write_corpus(layout, LEAKY, FACTS)
+    split(layout, "official", SplitRule(on_leak="drop"))
+    assert capsys.readouterr().out == "birds/official fold1: 3 of 8 clips are dropped from train: t1, t2, t3\n"
+    found = read_split(layout.splits / "official.parquet")
+    unused = [name for name, role in zip(found.ids, found.roles[1], strict=True) if role == "unused"]
+    assert unused == ["t1", "t2", "t3"]
+    audit = json.loads((layout.splits / "audit.json").read_text())
+    assert audit["dropped"] == {"fold1": {"num_ids": 3, "ids": ["t1", "t2", "t3"]}}
+    assert [count for count in audit["counts"] if count["severity"] == "leak"] == []
+    assert "Dropped from train in fold1: t1, t2, t3." in (layout.splits / "audit.md").read_text()
 
 
-def test_a_class_that_is_too_rare_is_said_once(capsys, recwarn):
-    clips = [clip(f"{number:03}", "a" if number else "rare") for number in range(12)]
-    split_roles(clips, "grouped-3fold", 0, "")
-    assert capsys.readouterr().out == "warning: class 'rare' has 1 clips for 3 folds; some folds lack it\n"
-    assert not recwarn.list
+def test_a_leak_is_dropped_in_the_folds_that_have_it(layout, capsys):
+    rows = [clip(f"{fold}{n}", "ab"[n % 2], fold=fold) for fold in range(1, 6) for n in range(2)]
+    rows += [clip("x", "a", "g", fold=1), clip("y", "b", "g", fold=3)]
+    write_corpus(layout, rows, [fact(row["id"]) for row in rows])
+    split(layout, "folds", SplitRule(on_leak="drop"))
+    assert capsys.readouterr().out.splitlines() == [
+        "birds/folds fold1: 1 of 7 clips are dropped from train: y",
+        "birds/folds fold2: 1 of 7 clips are dropped from train: x",
+        "birds/folds fold3: 1 of 7 clips are dropped from train: x",
+        "birds/folds fold5: 1 of 7 clips are dropped from train: y",
+    ]
 
 
-def audit_of(clips, facts=(), known=None, name="grouped-3fold"):
-    roles = {"fold1": [row["role"] for row in clips]}
-    rows = [{"id": name, "file_sha256": file, "pcm_sha256": pcm} for name, file, pcm in facts]
-    return audit_split("birds", name, clips, roles, rows, known or {})
-
-
-def used(name, role, group=None, label="a"):
-    return {**clip(name, label, group), "role": role}
-
-
-def test_nothing_suspicious_is_no_finding():
-    audit = audit_of([used("a", "train"), used("b", "test")], [("a", "1", "1"), ("b", "2", "2")])
-    assert audit["findings"] == []
-    assert audit["folds"] == {"fold1": {"test": 1, "train": 1}}
-    assert leaks_message(audit) == ""
-    assert summary_lines(audit) == ["birds/grouped-3fold: 2 clips, 2 groups; nothing found"]
-    assert to_markdown(audit).endswith("## Findings\n\nNone.\n")
-
-
-@pytest.mark.parametrize(
-    ("clips", "facts", "kind", "scope"),
-    [
-        ([used("a", "train", "g"), used("b", "test", "g")], [], "shared_group", "across"),
-        ([used("a", "train"), used("b", "test")], [("a", "1", "1"), ("b", "1", "1")], "identical_file", "across"),
-        ([used("a", "train"), used("b", "test")], [("a", "1", "3"), ("b", "2", "3")], "identical_audio", "across"),
-        ([used("a", "train"), used("b", "train")], [("a", "1", "3"), ("b", "2", "3")], "identical_audio", "inside"),
-        ([used("a", "train"), used("b", "unused")], [("a", "1", "3"), ("b", "2", "3")], "identical_audio", "inside"),
-        ([used("a", "train")], [("a", "1", "1"), ("b", "1", "1")], "identical_file", "left_out"),
-        ([used("a", "train"), used("b", "train", label="b"), used("c", "test")], [], "missing_class", "inside"),
-    ],
-)
-def test_what_the_audit_finds(clips, facts, kind, scope):
-    (found,) = audit_of(clips, facts)["findings"]
-    assert (found["kind"], found["scope"]) == (kind, scope)
-    assert found["known"] == ""
-
-
-def test_a_leak_that_the_recipe_declares_is_known_and_hides_nothing_else():
-    clips = [used("a", "train", "g"), used("b", "test", "g")]
-    audit = audit_of(clips, [("a", "1", "3"), ("b", "2", "3")], known={"g": "by the publisher"})
-    assert {found["kind"]: found["known"] for found in audit["findings"]} == {
-        "shared_group": "by the publisher",
-        "identical_audio": "",
-    }
-    assert leaks_message(audit) == (
-        "birds/grouped-3fold: expected train, valid and test without anything in common, got 1 leaks: identical_audio samples "
-        "3: a, b; use a grouped split, take the clips out, or set split.on_leak: warn"
-    )
-    assert " Known: by the publisher." in to_markdown(audit)
-    assert "  1 shared group across (known, declared by the recipe)" in summary_lines(audit)
-
-
-def test_many_leaks_are_counted():
-    clips = [used(f"{group}{role}", role, f"g{group}") for group in range(7) for role in ("train", "test")]
-    assert "got 7 leaks: shared_group group g0: 0test, 0train; " in (message := leaks_message(audit_of(clips)))
-    assert message.endswith("; and 2 more; use a grouped split, take the clips out, or set split.on_leak: warn")
-
-
-@pytest.mark.parametrize("on_leak", ["fail", "warn"])
-def test_a_leak_fails_the_stage_or_warns(prepared, tmp_path, capsys, on_leak):
-    shutil.copytree(prepared.out, tmp_path / "copy")
-    run = Run(prepared.root, tmp_path / "copy")
-    for path in run.layout.cuts.glob("*.jsonl"):  # three published folds, and one group that is in all of them
-        cuts = read_cuts(path)
-        for cut in cuts:
-            cut["custom"]["fold"] = 1 + int(cut["id"][-1]) % 3
-            if cut["id"] in ("bell--0", "bell--1", "bell--2"):
-                cut["custom"]["group"] = "bells"
-        write_cuts(path, cuts)
-    before = (run.layout.splits / "audit.json").read_bytes()
+def test_what_drop_cannot_mend_fails(layout):
+    rows = [*LEAKY, clip("v9", "b", "g9", part="valid"), clip("e9", "b", "g9", part="test")]
+    write_corpus(layout, rows, [fact(row["id"]) for row in rows])
     message = (
-        r"small/official-3fold: expected train, valid and test without anything in common, got 1 leaks: shared_group group "
-        r"bells: bell--0, bell--1, bell--2; use a grouped split, take the clips out, or set split\.on_leak: warn$"
+        "birds/official: expected valid and test, and train after what was dropped, without anything in common, got 1 leak: "
+        "shared_group group g9: e9, v9; use a grouped split, take the clips out, or set split.on_leak to warn: drop takes "
+        "clips from train alone"
     )
-    if on_leak == "fail":
-        with pytest.raises(SplitError, match=message):
-            split(run.layout, "official-3fold", SplitRule())
-        assert (run.layout.splits / "audit.json").read_bytes() == before
-    else:
-        split(run.layout, "official-3fold", SplitRule(on_leak="warn"))
-        assert re.search(message, capsys.readouterr().out.strip())
-        assert (run.layout.splits / "official-3fold.parquet").exists()
+    with pytest.raises(SplitError, match=f"^{re.escape(message)}$"):
+        split(layout, "official", SplitRule(on_leak="drop"))
+
+
+def test_dropping_all_of_train_is_refused(layout):
+    rows = [clip("a", group="g", part="train"), clip("b", "b", "g", part="test")]
+    write_corpus(layout, rows, [fact(row["id"]) for row in rows])
+    with pytest.raises(
+        SplitError, match=r"^official fold1: expected clips in train and in test, got only test; use grouped"
+    ):
+        split(layout, "official", SplitRule(on_leak="drop"))
+
+
+def test_known_leaks_stay_as_published(layout, capsys):
+    known = {"g2": "by the publisher", "g3": "by the publisher", "t1": "a copy of e1"}
+    write_corpus(layout, LEAKY, FACTS, {"official": {"about": "as published", "known": known}})
+    split(layout, "official", SplitRule(on_leak="drop"))
+    assert capsys.readouterr().out == ""
+    assert json.loads((layout.splits / "audit.json").read_text())["dropped"] == {}
+
+
+def test_the_table_says_what_it_is(layout, capsys):
+    rows = [
+        *(clip(str(fold), "ab"[fold % 2], f"g{fold}", fold=fold) for fold in (1, 2, 4)),
+        clip("x"),
+        clip("y", fold=2),
+    ]
+    official = {"folds": {"about": "three folds", "known": {}, "shares_groups": ""}}
+    write_corpus(layout, rows, [fact(row["id"]) for row in rows], official, used={"1", "2", "4", "x"})
+    split(layout, "folds", SplitRule())
+    assert capsys.readouterr().out == "birds: 1 of 5 clips are not in folds, and stay unused\n"
+    found = read_split(layout.splits / "folds.parquet")
+    assert found.ids == ["1", "2", "4", "x"]
+    assert found.labels == [["b"], ["a"], ["a"], ["a"]]
+    assert list(found.roles) == [1, 2, 4]
+    hashed = b"1\n2\n4\nx" + b"\nfold1\n\3\2\1\0" + b"\nfold2\n\1\3\2\0" + b"\nfold4\n\2\1\3\0"
+    assert found.meta.pop("sha256") == hashlib.sha256(hashed).hexdigest()
+    assert found.meta == {
+        "dataset": "birds",
+        "split": "folds",
+        "about": "three folds",
+        "valid": "the fold after the tested one",
+        "labels": ["a", "b"],
+        "folds": [1, 2, 4],
+    }
+
+
+def test_a_stage_without_its_input_is_one_line(layout):
+    with pytest.raises(
+        ShardError, match=r"about\.json: expected a file of the download stage, got none; run that stage$"
+    ):
+        split(layout, "grouped", SplitRule())
+    write_corpus(layout, LEAKY)
+    with pytest.raises(ShardError, match=r"_used\.parquet: expected a table, got .+; run the stage that makes it$"):
+        split(layout, "grouped", SplitRule())
+
+
+def fake_near_duplicates(pairs, calls):
+    """Return what finds the given pairs of ids, and notes what it was asked and what a clip sounds like."""
+
+    def near_duplicates(ids, fingerprints, load_wave, rate_hz):
+        calls.append((ids, fingerprints.to_pylist(), len(load_wave(ids[0])), rate_hz))
+        return [SimpleNamespace(a=ids.index(a), b=ids.index(b), similarity=similarity) for a, b, similarity in pairs]
+
+    return SimpleNamespace(near_duplicates=near_duplicates)
+
+
+def test_clips_that_sound_alike_are_looked_for_once(layout, monkeypatch):
+    rows = [clip(f"{number:02}", "ab"[number % 2], part=("train", "test")[number % 2]) for number in range(12)]
+    facts = [fact(row["id"]) for row in rows]
+    write_corpus(layout, rows, facts, status={"03": "silent"})
+    prints = [{"id": row["id"], "fingerprint": [number]} for number, row in enumerate(rows)]
+    write_table(layout.audio / "fingerprints.parquet", rows_to_table(prints[::-1], FINGERPRINTS))
+    layout.shar.mkdir()
+    write_audio_tar(layout.shar / tar_name(0), [("11", encode_flac(np.zeros(800, np.float32), 16000), 800)], 16000)
+    calls = []
+    fake = fake_near_duplicates([("05", "02", 0.875), ("00", "04", 0.9)], calls)
+    monkeypatch.setitem(sys.modules, "audioprep.steps.duplicates", fake)
+    split(layout, "grouped", SplitRule())
+    ((ids, fingerprints, num_samples, rate_hz),) = calls
+    assert ids == sorted({f"{number:02}" for number in range(12)} - {"03"}, reverse=True)
+    assert fingerprints == [[int(name)] for name in ids]
+    assert (num_samples, rate_hz) == (800, 16000)
+    assert read_table(layout.splits / "_near_duplicates.parquet").to_pylist() == [
+        {"id": "00", "other_id": "04", "similarity": 0.9},
+        {"id": "05", "other_id": "02", "similarity": 0.875},
+    ]
+    found = read_split(layout.splits / "grouped.parquet").roles[1]
+    assert (found[0], found[2]) == (found[4], found[5])
+    leak, *_ = audit(layout, "official")["findings"]
+    assert (leak["kind"], leak["ids"], len(calls)) == ("near_duplicate", ["02", "05"], 1)
+    with pytest.raises(SplitError, match=r"got 1 leak: near_duplicate similarity 0\.88: 02, 05; use a grouped split"):
+        split(layout, "official", SplitRule())

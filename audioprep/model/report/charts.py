@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: sharp at any size, small, and the same bytes for the same numbers."""
+"""Charts as inline SVG: sharp at any size, small, and the same bytes for the same numbers."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,14 @@ from html import escape
 _WIDTH, _HEIGHT = 520, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 34
 _NUM_TICKS = 5
+# Bars: their pitch and thickness, and where they begin, right of their names.
+_BAR_PITCH, _BAR_HEIGHT, _BAR_LEFT, _BAR_RIGHT = 17, 11, 170, 60
+_MAX_NAME = 26
+_MAX_MARKS = 12
+# More bars than this cannot be read one by one: their sizes are drawn in order instead.
+MAX_BARS = 60
+# Sizes further apart than this need a logarithmic scale.
+_MAX_LINEAR_RATIO = 50
 
 Point = tuple[float, float]
 
@@ -49,7 +57,7 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
         return _LEFT + x * x_scale, _HEIGHT - _BOTTOM - y * y_scale
 
     parts = [
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">',
+        _svg(_HEIGHT, title),
         *(_y_tick(y, place(0.0, y)[1], is_share=is_share) for y in y_ticks),
         *(_x_text(place(x, 0.0)[0], _HEIGHT - 18, f"{x:g}") for x in x_ticks),
         _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, escape(x_label)),
@@ -64,6 +72,53 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
     return "".join([*parts, "</svg>"])
 
 
+def size_chart(names: Sequence[str], sizes: Sequence[int], *, title: str, what: str) -> str:
+    """Return how large things are: a bar each, or a curve where there are many.
+
+    Args:
+        names: Of the things.
+        sizes: The largest first.
+        title: What the chart shows, read by screen readers.
+        what: What the things are, under a curve.
+    """
+    if not sizes:
+        return ""
+    return _bars(names, sizes, title) if len(sizes) <= MAX_BARS else _ranks(names, sizes, title, what)
+
+
+def histogram(edges: Sequence[float], counts: Sequence[int], *, x_label: str, title: str) -> str:
+    """Return a histogram.
+
+    Args:
+        edges: Of the bins, one more than these; bins that differ in width are drawn alike, each edge with its number.
+        counts: In each bin.
+        x_label: Under the x axis.
+        title: What the chart shows, read by screen readers.
+    """
+    if not counts:
+        return ""
+    is_even = math.isclose(edges[1] - edges[0], edges[-1] - edges[-2])
+    places = edges if is_even else range(len(edges))
+    x_scale = (_WIDTH - _LEFT - _RIGHT) / (places[-1] - places[0])
+    y_ticks, bottom = _ticks(0.0, max(*counts, 1), least=1.0), _HEIGHT - _BOTTOM
+    y_scale = (bottom - _TOP) / max(y_ticks[-1], *counts)
+    lefts = [_LEFT + (place - places[0]) * x_scale for place in places]
+    marks = [(tick, tick) for tick in _ticks(edges[0], edges[-1])] if is_even else list(zip(places, edges, strict=True))
+    marks = marks[:: math.ceil(len(marks) / _MAX_MARKS)]
+    parts = [
+        _svg(_HEIGHT, title),
+        *(_y_tick(y, bottom - y * y_scale, is_share=False) for y in y_ticks),
+        *(_x_text(_LEFT + (place - places[0]) * x_scale, _HEIGHT - 18, f"{value:g}") for place, value in marks),
+        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, escape(x_label)),
+    ]
+    for index, count in enumerate(counts):
+        left, width, height = lefts[index], lefts[index + 1] - lefts[index] - 1, count * y_scale
+        text = f"{edges[index]:g} to {edges[index + 1]:g}: {count:,}"
+        box = f'x="{left + 0.5:.1f}" y="{bottom - height:.1f}" width="{max(width, 0.5):.1f}" height="{height:.1f}"'
+        parts.append(f'<rect class="box" {box}><title>{text}</title></rect>' if count else "")
+    return "".join([*parts, "</svg>"])
+
+
 def mean_line(lines: Sequence[Sequence[Point]]) -> list[Point]:
     """Return the mean over lines at every x that all of them have."""
     by_x = [dict(line) for line in lines]
@@ -71,21 +126,87 @@ def mean_line(lines: Sequence[Sequence[Point]]) -> list[Point]:
     return [(x, sum(line[x] for line in by_x) / len(by_x)) for x in shared]
 
 
+def _bars(names: Sequence[str], sizes: Sequence[int], title: str) -> str:
+    scale = (_WIDTH - _BAR_LEFT - _BAR_RIGHT) / max(*sizes, 1)
+    parts = [_svg(_BAR_PITCH * len(sizes), title)]
+    for row, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        top, width = row * _BAR_PITCH + (_BAR_PITCH - _BAR_HEIGHT) / 2, size * scale
+        text = f"{top + 9:.1f}"
+        parts += [
+            f'<text class="tick name" x="{_BAR_LEFT - 8}" y="{text}" text-anchor="end">{_short(name)}</text>',
+            f'<rect class="box" x="{_BAR_LEFT}" y="{top:.1f}" width="{width:.1f}" height="{_BAR_HEIGHT}" rx="2">',
+            f"<title>{escape(name)}: {size:,}</title></rect>",
+            f'<text class="tick" x="{_BAR_LEFT + width + 6:.1f}" y="{text}">{size:,}</text>',
+        ]
+    return "".join([*parts, "</svg>"])
+
+
+def _ranks(names: Sequence[str], sizes: Sequence[int], title: str, what: str) -> str:
+    is_log = sizes[0] > _MAX_LINEAR_RATIO * max(sizes[-1], 1)
+    y_ticks = _powers(max(sizes[-1], 1), sizes[0]) if is_log else _ticks(0.0, max(sizes[0], 1), least=1.0)
+
+    def scaled(size: float) -> float:
+        return math.log10(max(size, 1)) if is_log else size
+
+    bottom, x_scale = _HEIGHT - _BOTTOM, (_WIDTH - _LEFT - _RIGHT) / len(sizes)
+    low, high = scaled(y_ticks[0]), scaled(max(y_ticks[-1], sizes[0]))
+
+    def place(rank: float, size: float) -> Point:
+        return _LEFT + rank * x_scale, bottom - (scaled(size) - low) / (high - low) * (bottom - _TOP)
+
+    points = [place(rank, size) for rank, size in enumerate(sizes, start=1)]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    parts = [
+        _svg(_HEIGHT, title),
+        *(_y_tick(y, place(0, y)[1], is_share=False) for y in y_ticks),
+        *(_x_text(place(x, 1)[0], _HEIGHT - 18, f"{x:g}") for x in _ticks(0.0, len(sizes))),
+        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, f"{escape(what)}, the largest first"),
+        f'<polygon class="area" points="{points[0][0]:.1f},{bottom} {path} {points[-1][0]:.1f},{bottom}"/>',
+        f'<polyline class="line" points="{path}"/>',
+    ]
+    for row, anchor, shift in ((0, "start", 8), (len(sizes) // 2, "middle", 0), (len(sizes) - 1, "end", 0)):
+        x, y = points[row]
+        place_of_text = f'x="{x + shift:.1f}" y="{max(y - 7, 10):.1f}" text-anchor="{anchor}"'
+        parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+        parts.append(f'<text class="tick name" {place_of_text}>{_short(names[row])}: {sizes[row]:,}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Return the powers of ten from the last one up to low to the first one from high."""
+    return [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+
+
+def _svg(height: int, title: str) -> str:
+    return f'<svg class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+
+
+def _short(name: str) -> str:
+    return escape(name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…")
+
+
 def _x_text(x: float, y: float, text: str) -> str:
     return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{text}</text>'
 
 
 def _y_tick(value: float, y: float, *, is_share: bool) -> str:
-    label = f"{value:.0%}" if is_share else f"{value:g}"
+    label = f"{value:.0%}" if is_share else _compact(value)
     return (
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<text class="tick" x="{_LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">{label}</text>'
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Return about five round numbers from low to high: steps of 1, 2 or 5 times a power of ten."""
+def _compact(value: float) -> str:
+    """Return a number in few characters: 20k for 20,000."""
+    power, unit = next((pair for pair in ((9, "G"), (6, "M"), (3, "k")) if value >= 10.0 ** pair[0]), (0, ""))
+    return f"{value / 10.0**power:g}{unit}"
+
+
+def _ticks(low: float, high: float, *, least: float = 0.0) -> list[float]:
+    """Return about five round numbers between low and high: multiples of 1, 2 or 5 times a power of ten."""
     rough = max(high - low, 1e-9) / _NUM_TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    return [round(low + index * step, 10) for index in range(int((high - low) / step + 1e-9) + 1)]
+    step = max(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9)), least)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(index * step, 10) for index in range(first, last + 1)]

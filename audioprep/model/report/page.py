@@ -10,13 +10,15 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.model.report.charts import Line, Point, line_chart, mean_line
+from audioprep.model.report.charts import Line, Point, histogram, line_chart, mean_line, size_chart
+from audioprep.model.report.findings import read_audit
 
 _TEMPLATE = "page.html.j2"
 _NUM_CONFUSIONS = 8
 # With more classes than this a number no longer fits into a cell of the matrix.
 _MAX_CLASSES_WITH_NUMBERS = 24
-_MAX_FINDINGS = 12
+# So few bars leave room for another chart below them.
+_FEW_CLASSES = 14
 
 
 def write_report(
@@ -35,7 +37,7 @@ def write_report(
 
     Args:
         path: The HTML file.
-        data: The corpus's folder; the audit of its split is shown if it is there.
+        data: The corpus's folder; its summary, the audit of its split, and its suspicious clips are shown if they are there.
         metrics: What `metrics.json` holds.
         training: What `train.json` holds.
         about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
@@ -45,6 +47,7 @@ def write_report(
         history: The train stage's table of epochs.
     """
     labels = about["meta"]["labels"]
+    summary = _read_json(data / "card" / "summary.json")
     page = (
         _environment()
         .get_template(_TEMPLATE)
@@ -59,8 +62,10 @@ def write_report(
             loss_chart=_loss_chart(_read_history(history)),
             accuracy_chart=_accuracy_chart(_read_history(history)),
             calibration_chart=_calibration_chart(bins),
-            audit=_audit(data / "splits" / "audit.json"),
-            max_findings=_MAX_FINDINGS,
+            summary=summary,
+            data_charts=_data_charts(summary) if summary else ([], []),
+            split_folds=_split_folds(summary["split"]) if summary else [],
+            audit=read_audit(data / "splits"),
         )
     )
     path.write_text(page, encoding="utf-8")
@@ -136,7 +141,36 @@ def _per_fold(history: list[dict[str, str]], column: str) -> dict[str, list[Poin
     return folds
 
 
-def _audit(path: Path) -> dict[str, Any] | None:
+def _data_charts(summary: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the pictures of the data, each with its heading, in two columns of about one height."""
+    classes, durations, loudness = summary["classes"], summary["durations"], summary["loudness"]
+    names, sizes = [row["label"] for row in classes], [row["clips"] for row in classes]
+    left = [_headed("Clips of each class", size_chart(names, sizes, title="Clips of each class", what="classes"))]
+    right = []
+    if durations:
+        chart = histogram(durations["edges_s"], durations["clips"], x_label="duration, s", title="Clips by duration")
+        right.append(_headed("Clips by duration", chart))
+    if loudness:
+        x_label = "integrated loudness, LUFS"
+        chart = histogram(loudness["edges_lufs"], loudness["clips"], x_label=x_label, title="Clips by loudness")
+        (left if len(classes) <= _FEW_CLASSES else right).append(_headed("Clips by loudness", chart))
+    return left, right
+
+
+def _headed(title: str, chart: str) -> str:
+    return f"<h2>{title}</h2>{chart}"
+
+
+def _split_folds(split: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return for each fold what its roles hold, every role that any fold has."""
+    names = {row["role"]: None for row in split["roles"]}
+    folds: dict[int, dict[str, Any]] = {}
+    for row in split["roles"]:
+        folds.setdefault(row["fold"], dict(names))[row["role"]] = row
+    return [{"fold": fold, "roles": roles} for fold, roles in folds.items()]
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
