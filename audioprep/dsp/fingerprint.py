@@ -23,16 +23,16 @@ UInt32 = npt.NDArray[np.uint32]
 
 HOP_S = 0.010
 FRAME_S = 0.032
-# Bins are 1 / FRAME_S = 31.25 Hz apart at every rate.
+# Bins are 1 / FRAME_S = 31.25 Hz apart at every rate from 7 kHz on.
 _FIRST_BIN, _NUM_BANDS, _BINS_PER_BAND = 10, 33, 3
 _LAG_FRAMES = 2
 # Frames this far below the loudest one, or no louder than ten times what rounding to 16 bits adds, say nothing.
 _QUIET = 10.0**-6.0
 _ROUNDING_NOISE = 10.0 * 2.0**-30 / 12.0
-# A word says nothing where no more bits than this change in 40 or 80 ms: 5 % of the words of speech and of field
-# recordings, 70 to 90 % of a note's. Unrelated words differ by 16.
-_STEADY_LAGS, _STEADY_BITS = (4, 8), 9
-_MIN_TOLD_SHARE = 0.4  # speech and field recordings have 0.5 and more
+# A word says nothing where no more bits than this change in 40 to 120 ms: 1 % of the words of speech and of field
+# recordings, most of a note's. Unrelated words differ by 16.
+_STEADY_LAGS, _STEADY_BITS = range(4, 13), 6
+_MIN_TOLD_SHARE = 0.4  # speech and field recordings have 0.6 and more
 _BLOCK_FRAMES = 96  # the spectra of a block stay in a core's own cache
 # Waves are compared in the same band, which starts and ends over 100 Hz.
 _LOW_HZ, _HIGH_HZ, _SLOPE_HZ = 300.0, 3400.0, 100.0
@@ -44,7 +44,7 @@ def fingerprint(wave_T: Wave, rate_hz: int) -> UInt32:
 
     Args:
         wave_T: Samples [T], float, full scale = 1.0.
-        rate_hz: Sampling rate, Hz. Below 7 kHz the bits of the bands that are not there are 0.
+        rate_hz: Sampling rate, Hz. Below 7 kHz frames are longer (55 ms at 4 kHz) and the bands lie lower.
 
     Returns:
         Words [W], uint32, `W = N - 3` for `N = 1 + floor((T / rate_hz - 0.032) / 0.01)` frames: word n describes the 62 ms
@@ -117,23 +117,23 @@ def correlation(one_T: Wave, other_T: Wave, rate_hz: int, offset_s: float, slack
 
 def _band_power(wave_T: Wave, rate_hz: int) -> Float32:
     """Return the power of every band in every frame, [N, B], float32."""
-    frame_samples = max(1, round(FRAME_S * rate_hz))
-    num_frames = 1 + math.floor((wave_T.size / rate_hz - FRAME_S) / HOP_S + 1e-6)
+    frame_samples = _frame_samples(rate_hz)
+    num_frames = 1 + math.floor((wave_T.size - frame_samples) / rate_hz / HOP_S + 1e-6)
     # Rates that are no multiple of 100 Hz have no whole number of samples in 10 ms: a frame starts at the nearest one.
     starts = np.rint(np.arange(max(0, num_frames)) * (HOP_S * rate_hz)).astype(np.int64)
     starts = starts[starts + frame_samples <= wave_T.size]
     power_NB = np.zeros((len(starts), _NUM_BANDS), np.float32)
     if not starts.size:
         return power_NB
-    frames = np.lib.stride_tricks.sliding_window_view(wave_T, frame_samples)
+    frames = np.lib.stride_tricks.sliding_window_view(wave_T.astype(np.float32, copy=False), frame_samples)
     window = np.hanning(frame_samples + 1)[:-1].astype(np.float32)
-    num_bands = min(_NUM_BANDS, max(0, (frame_samples // 2 + 1 - _FIRST_BIN) // _BINS_PER_BAND))
     for start in range(0, len(starts), _BLOCK_FRAMES):
-        block = frames[starts[start : start + _BLOCK_FRAMES]] * window
-        spectrum = scipy.fft.rfft(block, axis=1)[:, _FIRST_BIN : _FIRST_BIN + num_bands * _BINS_PER_BAND]
+        block = frames[starts[start : start + _BLOCK_FRAMES]]
+        block *= window
+        spectrum = scipy.fft.rfft(block, axis=1)[:, _FIRST_BIN : _FIRST_BIN + _NUM_BANDS * _BINS_PER_BAND]
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         bands = power[:, 0::_BINS_PER_BAND] + power[:, 1::_BINS_PER_BAND] + power[:, 2::_BINS_PER_BAND]
-        power_NB[start : start + len(block), :num_bands] = bands
+        power_NB[start : start + len(block)] = bands
     return power_NB
 
 
@@ -148,10 +148,15 @@ def _is_steady(words_W: UInt32) -> npt.NDArray[np.bool_]:
     return steady_W
 
 
+def _frame_samples(rate_hz: int) -> int:
+    """Return the length of a frame: 32 ms, or what it takes for all bands to lie below half of a lower rate."""
+    return max(round(FRAME_S * rate_hz), 2 * (_FIRST_BIN + _NUM_BANDS * _BINS_PER_BAND))
+
+
 def _rounding_level(rate_hz: int) -> float:
     """Return the power of the noise of rounding in all bands of two frames."""
     num_bins = _NUM_BANDS * _BINS_PER_BAND
-    window_energy = 3.0 / 8.0 * round(FRAME_S * rate_hz)
+    window_energy = 3.0 / 8.0 * _frame_samples(rate_hz)
     return 2.0 * num_bins * window_energy * _ROUNDING_NOISE
 
 

@@ -23,9 +23,10 @@ def source_places(layout: Layout, root: str | None) -> list[Place]:
     places = [to_place(source, layout.archives / ledger["store"], root) for source in ledger["sources"]]
     missing = [path for place in places for path in place.paths if not Path(path).exists()]
     if missing:
+        more = f", and {len(missing) - 1} more of its files" if len(missing) > 1 else ""
         raise FetchError(
-            f"{missing[0]}: expected it and {len(missing) - 1} more sources of {layout.dataset}, found none; "
-            f"`audioprep prepare {layout.dataset}` gets them, or place them there"
+            f"{missing[0]}: expected what {layout.dataset} was listed from{more}, found none; "
+            f"`audioprep prepare {layout.dataset}` gets it, or place it there"
         )
     return places
 

@@ -119,9 +119,26 @@ def pipeline_features(wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, ki
     return values_NM.astype(np.float16).astype(np.float32)
 
 
-def test_silence_is_classified_and_finite(bundle: Path, tmp_path: Path) -> None:
+def test_silence_is_refused_where_the_network_was_trained_without_it(bundle: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(8000, np.float32), 8000)
+    with pytest.raises(
+        AudioError, match=r"^silent: .*silence\.wav: no sample above -80 dB; the network was trained without"
+    ):
+        Predictor(bundle).predict(tmp_path / "silence.wav")
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["audio"]["trim"]["exclude"] = []
+    (bundle / "bundle.json").write_text(json.dumps(about))
     assert np.isfinite([probability for _, probability in Predictor(bundle).predict(tmp_path / "silence.wav")]).all()
+
+
+def test_a_bundle_that_was_changed_by_hand_is_one_line(bundle: Path) -> None:
+    about = json.loads((bundle / "bundle.json").read_text())
+    del about["audio"]["rate_hz"]
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    with pytest.raises(
+        ModelError, match=r"bundle: expected the bundle as it was exported, got KeyError 'rate_hz'; export it"
+    ):
+        Predictor(bundle)
 
 
 def test_unusable_files_are_named(bundle: Path, tmp_path: Path) -> None:

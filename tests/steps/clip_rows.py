@@ -1,7 +1,11 @@
 """Clips, facts and statuses as rows, made into what splits and the audit work on, in memory or on disk."""
 
+import numpy as np
+
 from audioprep.engine import write_index
+from audioprep.io.audio import encode_flac
 from audioprep.io.ledger import write_ledger
+from audioprep.io.shar import tar_name, write_audio_tar
 from audioprep.io.tables import CLIPS, FACTS, STATUS, USED, rows_to_table, write_table
 from audioprep.steps.audit import audit_split
 from audioprep.steps.audit.leaks import find_leaks
@@ -9,6 +13,9 @@ from audioprep.steps.audit.slices import overlapping_stretches
 from audioprep.steps.clips import join_clips
 from audioprep.steps.roles import make_roles
 from audioprep.steps.sets import find_copies
+
+# Of every stored recording.
+NUM_SAMPLES = 800
 
 
 def clip(name, labels="a", group=None, *, part=None, fold=None, **others):
@@ -60,6 +67,10 @@ def write_corpus(layout, rows, facts=None, official=None, **others):
         return
     layout.audio.mkdir()
     layout.cuts.mkdir()
+    layout.shar.mkdir()
+    sound = encode_flac(np.zeros(NUM_SAMPLES, np.float32), 16000)
+    recordings = ((row["id"], sound, NUM_SAMPLES) for row in facts)
+    write_audio_tar(layout.shar / tar_name(0), recordings, 16000)
     write_index(layout.audio, {"num_shards": 1, "rule": {"rate_hz": 16000}})
     write_table(layout.cuts / "_used.parquet", used)
     write_table(layout.audio / "status.parquet", status)

@@ -11,6 +11,7 @@ import soundfile
 from audioprep.config.data import DataParams, RecipeRule
 from audioprep.io.layout import Layout
 from audioprep.io.places import source_places
+from audioprep.steps.card.page import card
 from audioprep.steps.download import download
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
@@ -103,6 +104,7 @@ class Run:
         for kind in KINDS:
             self.features(kind)
         self.split()
+        card(self.layout)
         return self
 
 
