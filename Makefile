@@ -25,6 +25,8 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(RUN) python benchmarks/run.py
+	$(RUN) python benchmarks/audit.py
+	$(RUN) python benchmarks/duplicates.py
 
 clean:
 	rm -rf $(VENV)

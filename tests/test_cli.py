@@ -111,6 +111,29 @@ def test_datasets_lists_every_corpus():
         assert text in output
 
 
+def test_datasets_shows_one_corpus_in_full():
+    output = run("datasets", "gtzan").output
+    for text in (
+        "GTZAN",
+        "defect",
+        "jazz_00054",
+        "fault-filtered",
+        "train 443, valid 197, test 290",
+        "genres.tar.gz",
+        "24347e0223",
+    ):
+        assert text in output
+    assert "nothing published" in run("datasets", "mtg_jamendo").output
+    assert "none; grouped-5fold" in run("datasets", "folder").output
+
+
+def test_datasets_as_json_is_for_scripts(fails):
+    every, one = (json.loads(run("datasets", *arguments, "--json").output) for arguments in ((), ("esc50",)))
+    assert one in every
+    assert one["variants"][0]["splits"][0]["sizes"] == dict.fromkeys("12345", 400)
+    assert "expected one of 22 names, got 'ecs50'; did you mean 'esc50'?" in fails("datasets", "ecs50")
+
+
 def test_an_error_is_one_line_without_a_traceback(fails, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     err = fails("prepare", "ecs50", "--out", tmp_path / "out")

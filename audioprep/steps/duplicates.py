@@ -9,10 +9,11 @@
 4. Enough evidence decides; where there is a little, the waves do.
 
 Measured on 3,000 spoken digits of 0.4 s (FSDD: 50 takes of a digit by one speaker are as close as recordings get, and an
-exhaustive cross-correlation of the waves finds no copies) and on 400 field recordings (ESC-10): no false pair, with waves
-or without. Of their copies (re-encoded by MP3, Vorbis or Opus, 8 to 48 kHz, louder or softer, shifted, cut to a half, and
-all of that at once) 99.1 % and 99.8 % are found with waves, 95.3 % and 99.6 % without: what is missed is 0.2 s long, or was
-compressed to a few kilobytes a second. Held notes and hums have no fingerprint and are not found at all.
+exhaustive cross-correlation of the waves finds no copies) and on 400 field recordings of 5 s (ESC-10): no false pair, with
+waves or without. Of their copies (MP3, Vorbis and Opus, 8 to 48 kHz, louder or softer, shifted, cut to a half, and all of
+that at once) 99.2 % and 99.8 % are found with waves, 95.4 % and 99.6 % without. Among a million clips keys are longer: 92 %
+of the digits' copies and as many as before of the field recordings'. What is missed is 0.2 s long, or an MP3 at the lowest
+rate. Held notes and hums have no fingerprint and are not found at all; copies of their bytes and samples are.
 
 Shape letters: C clips, W words of all clips, K pairs of words or of clips.
 """
@@ -48,7 +49,7 @@ _LATER_WORDS = 4
 # to half a second after, which share of a sample.
 _MAX_WORD_ERRORS = 6
 _SIDE_WORDS, _MAX_SIDE_ERRORS = 3, 11
-_AROUND_WORDS, _AROUND_SAMPLED = 50, 32
+_AROUND_WORDS, _AROUND_SAMPLED = 50, 16
 _MAX_AROUND_RATE = 0.33
 # Unrelated words differ in half of their bits; the closest two takes of one digit by one speaker in a quarter.
 _NEUTRAL_RATE = 0.30
@@ -89,6 +90,9 @@ def near_duplicates(
     rate_hz: int = 16_000,
 ) -> list[Pair]:
     """Return the pairs of recordings that hold the same sound: one is a copy or a part of the other, or both share much.
+
+    Holds the fingerprints once (2 kB for 5 s of sound; twice where the rows are not sorted by id) and 0.6 GB besides. Takes
+    about 0.15 ms a second of sound on one core.
 
     Args:
         ids: Names of the recordings, each once. The result does not depend on the order of the rows.

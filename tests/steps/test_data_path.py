@@ -12,11 +12,11 @@ import pytest
 from steps.small_corpus import CLASSES, KINDS, TROUBLE, Run, tree
 
 from audioprep.dsp.features import feature_kernel
-from audioprep.engine import read_index
+from audioprep.engine import file_sha256, read_index
 from audioprep.errors import DatasetError, ShardError
 from audioprep.io.parquet import read_features, read_stats
 from audioprep.io.shar import read_cuts
-from audioprep.io.tables import read_table
+from audioprep.io.tables import FILES, read_table, rows_to_table, write_table
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
 
@@ -340,3 +340,39 @@ def test_a_recording_that_is_lost_is_said(corpus, tmp_path):
 def test_a_stage_without_its_input_is_one_line(tmp_path, corpus, stage):
     with pytest.raises(ShardError, match=r"^.+: expected .+; run .*stage"):
         getattr(Run(corpus, tmp_path), stage)()
+
+
+def changed_listing(run, clip_id, **changes):
+    """Change what the download stage has listed of one clip."""
+    path = run.layout.raw / "files.parquet"
+    rows = [row | changes if row["id"] == clip_id else row for row in read_table(path).to_pylist()]
+    write_table(path, rows_to_table(rows, FILES))
+
+
+def test_a_file_without_its_published_hash_is_no_clip(corpus, tmp_path):
+    run = Run(corpus, tmp_path)
+    run.params = run.params.model_validate({"resample": {"max_bad_fraction": 0.1}})
+    run.download()
+    changed_listing(run, "bell--1", sha256="0" * 64)
+    changed_listing(run, "bell--2", sha256=file_sha256(corpus / "bell" / "2.flac"))
+    run.resample()
+    statuses = _rows(run.layout.audio / "status.parquet")
+    assert statuses["bell--1"]["status"] == "wrong_hash"
+    assert statuses["bell--1"]["reason"] == f"sha256 {file_sha256(corpus / 'bell' / '1.wav')}, published is {'0' * 64}"
+    assert statuses["bell--2"]["status"] == "ok"
+
+
+def test_what_nobody_can_get_any_more_is_coverage_and_no_failure(corpus, tmp_path, capsys):
+    run = Run(corpus, tmp_path)
+    run.download()
+    for number in range(6):
+        changed_listing(run, f"bell--{number}", digest=None)
+    with pytest.raises(
+        DatasetError, match=r"expected at most 0\.05 of 24 files unusable: 7 failed: bell/0\.wav \(missing: "
+    ):
+        run.resample()
+    ledger = json.loads((run.layout.raw / "download.json").read_text())
+    (run.layout.raw / "download.json").write_text(json.dumps(ledger | {"is_partial": True}))
+    run.resample()
+    assert "small: 18 of 24 requested clips were obtained, 75.0%\n" in capsys.readouterr().out
+    assert _rows(run.layout.audio / "status.parquet")["bell--0"]["status"] == "missing"
