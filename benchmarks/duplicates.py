@@ -17,6 +17,7 @@ from audioprep.steps.duplicates import near_duplicates
 
 SIZES = (10_000, 100_000, 1_000_000)
 CLIP_WORDS = 200  # 2 s
+BLOCK_CLIPS = 10_000
 COPIES_PERCENT, KEPT_WORDS = 1, 140
 # Of the lowest and of the highest band; measured on field recordings at 128 kbit/s, cut between two words.
 WRONG_BITS = (0.08, 0.22)
@@ -32,29 +33,22 @@ def random_bits(rng: np.random.Generator, num_words: int, probability: np.ndarra
     return words
 
 
-def fingerprints(num_clips: int) -> tuple[pa.ListArray, int]:
+def fingerprints(num_clips: int) -> tuple[pa.LargeListArray, int]:
     """Return made-up fingerprints, of which the last ones are copies of the first, and how many are."""
     rng = np.random.default_rng(num_clips)
     num_copies = num_clips * COPIES_PERCENT // 100
-    words = np.concatenate(
-        [
-            np.bitwise_xor.accumulate(
-                random_bits(rng, CLIP_WORDS * count, np.full(32, CHANGING_BITS)).reshape(count, -1), axis=1
-            )
-            for count in np.diff(np.append(np.arange(0, num_clips - num_copies, 10_000), num_clips - num_copies))
-        ]
-    )
+    num_whole = num_clips - num_copies
+    lengths = np.where(np.arange(num_clips) < num_whole, CLIP_WORDS, KEPT_WORDS)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = np.empty(offsets[-1], np.uint32)
+    for first in range(0, num_whole, BLOCK_CLIPS):
+        block = values[offsets[first] : offsets[min(first + BLOCK_CLIPS, num_whole)]].reshape(-1, CLIP_WORDS)
+        changes = random_bits(rng, block.size, np.full(32, CHANGING_BITS)).reshape(block.shape)
+        np.bitwise_xor.accumulate(changes, axis=1, out=block)
     start = int(rng.integers(0, CLIP_WORDS - KEPT_WORDS))
-    copies = words[:num_copies, start : start + KEPT_WORDS]
-    copies = copies ^ random_bits(rng, copies.size, np.linspace(*WRONG_BITS, 32)).reshape(copies.shape)
-    offsets = np.concatenate(
-        [
-            np.arange(len(words)) * CLIP_WORDS,
-            words.size + np.arange(num_copies + 1) * KEPT_WORDS,
-        ]
-    )
-    values = pa.array(np.concatenate([words.ravel(), copies.ravel()]))
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values), num_copies
+    kept = values[: num_copies * CLIP_WORDS].reshape(-1, CLIP_WORDS)[:, start : start + KEPT_WORDS].ravel()
+    values[offsets[num_whole] :] = kept ^ random_bits(rng, kept.size, np.linspace(*WRONG_BITS, 32))
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values)), num_copies
 
 
 def measure(num_clips: int) -> None:

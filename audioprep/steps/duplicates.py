@@ -92,7 +92,7 @@ def near_duplicates(
     """Return the pairs of recordings that hold the same sound: one is a copy or a part of the other, or both share much.
 
     Holds the fingerprints once (2 kB for 5 s of sound; twice where the rows are not sorted by id) and 0.6 GB besides. Takes
-    about 0.15 ms a second of sound on one core.
+    about 0.2 ms a second of sound on one core.
 
     Args:
         ids: Names of the recordings, each once. The result does not depend on the order of the rows.
