@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from audioprep.console import show_table
-from audioprep.steps.duplicates import near_duplicates
+from audioprep.steps.splits.duplicates import near_duplicates
 
 SIZES = (10_000, 100_000, 1_000_000)
 CLIP_WORDS = 200  # 2 s

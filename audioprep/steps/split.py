@@ -32,9 +32,9 @@ from audioprep.steps.audit.leaks import find_leaks
 from audioprep.steps.audit.report import leaks_message, to_markdown
 from audioprep.steps.audit.slices import overlapping_stretches
 from audioprep.steps.audit.suspects import write_suspects
-from audioprep.steps.clips import Clips, Ints, read_clips
-from audioprep.steps.roles import ROLES, TEST, TRAIN, UNUSED, VALID, Roles, check_parts, make_roles
-from audioprep.steps.sets import find_copies
+from audioprep.steps.splits.clips import Clips, Ints, read_clips
+from audioprep.steps.splits.roles import ROLES, TEST, TRAIN, UNUSED, VALID, Roles, check_parts, make_roles
+from audioprep.steps.splits.sets import find_copies
 
 
 def split(layout: Layout, name: str, rule: SplitRule) -> None:

@@ -10,9 +10,9 @@ from audioprep.io.tables import CLIPS, FACTS, STATUS, USED, rows_to_table, write
 from audioprep.steps.audit import audit_split
 from audioprep.steps.audit.leaks import find_leaks
 from audioprep.steps.audit.slices import overlapping_stretches
-from audioprep.steps.clips import join_clips
-from audioprep.steps.roles import make_roles
-from audioprep.steps.sets import find_copies
+from audioprep.steps.splits.clips import join_clips
+from audioprep.steps.splits.roles import make_roles
+from audioprep.steps.splits.sets import find_copies
 
 # Of every stored recording.
 NUM_SAMPLES = 800

@@ -169,7 +169,7 @@ def test_clips_that_sound_alike_are_looked_for_once(layout, monkeypatch):
     write_table(layout.audio / "fingerprints.parquet", rows_to_table(prints[::-1], FINGERPRINTS))
     calls = []
     fake = fake_near_duplicates([("05", "02", 0.875), ("00", "04", 0.9)], calls)
-    monkeypatch.setitem(sys.modules, "audioprep.steps.duplicates", fake)
+    monkeypatch.setitem(sys.modules, "audioprep.steps.splits.duplicates", fake)
     split(layout, "grouped", SplitRule())
     ((ids, fingerprints, num_samples, rate_hz),) = calls
     assert ids == sorted({f"{number:02}" for number in range(12)} - {"03"}, reverse=True)

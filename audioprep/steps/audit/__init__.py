@@ -36,9 +36,9 @@ from audioprep.steps.audit.findings import MAX_IDS, Findings
 from audioprep.steps.audit.leaks import Leaks, add_leaks, find_leaks, find_suspects
 from audioprep.steps.audit.quality import add_quality
 from audioprep.steps.audit.slices import overlapping_stretches
-from audioprep.steps.clips import Clips, Ints, read_clips
-from audioprep.steps.roles import ROLES, Roles, make_roles
-from audioprep.steps.sets import find_copies
+from audioprep.steps.splits.clips import Clips, Ints, read_clips
+from audioprep.steps.splits.roles import ROLES, Roles, make_roles
+from audioprep.steps.splits.sets import find_copies
 
 SCHEMA = 1
 AUDIT_NAME = "audit.json"

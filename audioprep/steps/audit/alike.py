@@ -13,7 +13,7 @@ from audioprep.io.audio import decode_flac
 from audioprep.io.layout import Layout
 from audioprep.io.shar import read_recording, tar_name
 from audioprep.io.tables import read_table, write_table
-from audioprep.steps.clips import Clips
+from audioprep.steps.splits.clips import Clips
 
 Alike = list[tuple[int, int, float]]
 
@@ -27,7 +27,7 @@ def find_alike(layout: Layout, clips: Clips) -> Alike:
     path = layout.audio / "fingerprints.parquet"
     if not path.is_file():
         return []
-    from audioprep.steps.duplicates import near_duplicates  # only where there are fingerprints
+    from audioprep.steps.splits.duplicates import near_duplicates  # only where there are fingerprints
 
     table = read_table(path)
     row_of = pc.index_in(table["id"].combine_chunks(), value_set=clips.table["id"].combine_chunks())

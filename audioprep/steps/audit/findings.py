@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from audioprep.steps.clips import Bools, Clips, Ints
-from audioprep.steps.roles import Roles
-from audioprep.steps.sets import Sets
+from audioprep.steps.splits.clips import Bools, Clips, Ints
+from audioprep.steps.splits.roles import Roles
+from audioprep.steps.splits.sets import Sets
 
 Severity = Literal["leak", "warning", "info"]
 Scope = Literal["across", "inside", "left_out"]

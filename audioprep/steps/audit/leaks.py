@@ -11,9 +11,9 @@ import numpy as np
 
 from audioprep.steps.audit.findings import Findings, Judged, Severity, judge
 from audioprep.steps.audit.slices import overlapping_slices
-from audioprep.steps.clips import Clips, Ints
-from audioprep.steps.roles import Roles
-from audioprep.steps.sets import Sets, sets_by_code
+from audioprep.steps.splits.clips import Clips, Ints
+from audioprep.steps.splits.roles import Roles
+from audioprep.steps.splits.sets import Sets, sets_by_code
 
 MAX_SUSPECTS = 20
 _SUSPECT_ORDER = ("label_conflict", "near_duplicate", "identical_audio", "identical_file")

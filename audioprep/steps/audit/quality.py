@@ -6,8 +6,8 @@ Shape letters: K clips.
 import numpy as np
 
 from audioprep.steps.audit.findings import Findings, Scope, Severity
-from audioprep.steps.clips import USABLE, Bools, Clips, Floats
-from audioprep.steps.roles import ROLES, UNUSED, Roles
+from audioprep.steps.splits.clips import USABLE, Bools, Clips, Floats
+from audioprep.steps.splits.roles import ROLES, UNUSED, Roles
 
 # The largest class has over ten times the clips of the smallest.
 MAX_CLASS_RATIO = 10

@@ -3,7 +3,7 @@
 from typing import Any
 
 from audioprep.console import say, show_table
-from audioprep.steps.roles import ROLES
+from audioprep.steps.splits.roles import ROLES
 
 _MAX_SAID = 5
 _COLUMNS = (*ROLES[1:], ROLES[0])

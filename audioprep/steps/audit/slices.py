@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.steps.clips import Bools, Clips, Floats, Ints
-from audioprep.steps.roles import TEST, TRAIN, UNUSED, VALID, Roles
-from audioprep.steps.sets import Sets, sets_by_code
+from audioprep.steps.splits.clips import Bools, Clips, Floats, Ints
+from audioprep.steps.splits.roles import TEST, TRAIN, UNUSED, VALID, Roles
+from audioprep.steps.splits.sets import Sets, sets_by_code
 
 _US_PER_S = 1_000_000
 _NEVER_US = np.iinfo(np.int64).max

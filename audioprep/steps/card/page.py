@@ -27,7 +27,7 @@ from audioprep.io.ledger import read_about, read_ledger
 from audioprep.io.tables import read_table
 from audioprep.steps.card.licenses import front_matter, license_counts, write_attribution
 from audioprep.steps.card.summary import count_values, summarise_clips, summarise_split
-from audioprep.steps.clips import read_clips
+from audioprep.steps.splits.clips import read_clips
 
 _TEMPLATE = "card.md.j2"
 _MAX_ROWS, _MAX_CLASSES, _MAX_OF_SORT, _MAX_EXAMPLES, _MAX_IDS = 20, 50, 5, 3, 5

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audioprep.steps.clips import Bools, Clips, Floats
+from audioprep.steps.splits.clips import Bools, Clips, Floats
 
 ROLES = ("train", "valid", "test", "unused")
 _MAX_DURATION_BINS = 40

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from audioprep.errors import SplitError
 from audioprep.io.layout import Layout
 from audioprep.io.tables import read_table
-from audioprep.steps.assign import mixed
+from audioprep.steps.splits.assign import mixed
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

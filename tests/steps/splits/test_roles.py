@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from steps.clip_rows import clip, clips_of, fact, tables
 
 from audioprep.errors import SplitError
-from audioprep.steps.clips import join_clips
-from audioprep.steps.roles import ROLES, make_roles, split_names
-from audioprep.steps.sets import find_copies
+from audioprep.steps.splits.clips import join_clips
+from audioprep.steps.splits.roles import ROLES, make_roles, split_names
+from audioprep.steps.splits.sets import find_copies
 
 REFUSED = "expected one of folds, grouped, grouped-5fold, got"
 

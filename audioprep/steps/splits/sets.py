@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.steps.clips import Bools, Clips, Ints
+from audioprep.steps.splits.clips import Bools, Clips, Ints
 
-# Of so many recordings that hold one sound every pair is found, see `steps.duplicates`.
+# Of so many recordings that hold one sound every pair is found, see `duplicates`.
 MAX_PAIRED = 32
 
 

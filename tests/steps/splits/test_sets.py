@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audioprep.steps.sets import MAX_PAIRED, Sets, sets_by_code, sets_of_pairs, united
+from audioprep.steps.splits.sets import MAX_PAIRED, Sets, sets_by_code, sets_of_pairs, united
 
 
 def listed(sets):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioprep.steps.assign import SLACK, assign_groups, draw_fraction, mixed, stable_hashes
+from audioprep.steps.splits.assign import SLACK, assign_groups, draw_fraction, mixed, stable_hashes
 
 
 def assigned(groups, classes, shares, seed=0):

@@ -13,8 +13,8 @@ from audioprep.dsp.fingerprint import correlation, fingerprint
 from audioprep.dsp.measure import to_stored
 from audioprep.dsp.resample import resample
 from audioprep.errors import ShapeError
-from audioprep.steps import duplicates
-from audioprep.steps.duplicates import near_duplicates
+from audioprep.steps.splits import duplicates
+from audioprep.steps.splits.duplicates import near_duplicates
 
 RATE_HZ = 16_000
 

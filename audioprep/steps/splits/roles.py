@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprep.errors import SplitError, unknown_name
-from audioprep.steps.assign import assign_groups, draw_fraction, stable_hashes
-from audioprep.steps.clips import Clips, Ints
-from audioprep.steps.sets import Sets, united
+from audioprep.steps.splits.assign import assign_groups, draw_fraction, stable_hashes
+from audioprep.steps.splits.clips import Clips, Ints
+from audioprep.steps.splits.sets import Sets, united
 
 # The number of a role is its place here.
 ROLES = ("unused", "train", "valid", "test")

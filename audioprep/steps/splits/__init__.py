@@ -1,0 +1,1 @@
+"""Which clips have something in common, and who of them trains, validates and tests: work on tables."""
