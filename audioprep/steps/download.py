@@ -160,6 +160,7 @@ def _about(dataset: str, recipe: Recipe, variant: Variant) -> dict[str, Any]:
         "defects": list(recipe.defects),
         "variant": variant.name,
         "about": variant.about,
+        "num_clips": variant.num_clips,
         "is_multi_label": variant.is_multi_label,
         "splits": {split.name: asdict(split) for split in variant.splits},
     }

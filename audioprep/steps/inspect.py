@@ -76,7 +76,7 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
     cut = next(cut for cut in read_cuts(layout.cuts / cuts_name(fact["shard"])) if cut["id"] == clip_id)
     yield f"  labels             {', '.join(cut['supervisions'][0]['custom']['labels'])}"
     yield f"  used part          {cut['start']:g} s to {cut['start'] + cut['duration']:g} s"
-    yield from (f"  {name:<18} {_short(value)}" for name, value in cut["custom"].items())
+    yield from (f"  {name:<18} {_short(value)}" for name, value in cut["custom"].items() if name != "status")
     _draw(layout, fact, cut, picture)
     yield f"  picture            {picture}"
 

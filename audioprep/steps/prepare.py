@@ -26,6 +26,8 @@ from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
 from audioprep.io.tables import read_table
+from audioprep.steps.audit import audit
+from audioprep.steps.audit.report import headline
 from audioprep.steps.card.page import card
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
@@ -81,7 +83,9 @@ def prepare_in_project(name: str, asked: Asked) -> None:
         _repro(name, *look_again, "--single-item", f"download@{name}")
     except ShardError:
         # A corpus that cannot be had must not stand in the way of the others at the next `dvc repro`.
-        write_atomically(PARAMS, before)
+        if before != PARAMS.read_text(encoding="utf-8"):
+            write_atomically(PARAMS, before)
+            say(f"params.yaml: as it was before, without {name}")
         raise
     _repro(name, *(f"features@{name}-{kind}" for kind in _KINDS), f"card@{name}")
     for line in _summary(layout, rule.split):
@@ -271,7 +275,8 @@ def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
         for key, value in rule.model_dump(mode="json").items():
             if key not in entry or entry[key] != value:
                 entry[key] = value
-        say(f"params.yaml: recipes.{name} is now {', '.join(f'{k}={v}' for k, v in rule if v is not None)}")
+        said = (f"{key}: {_plain(value)}" for key, value in rule if value is not None)
+        say(f"params.yaml: recipes.{name} is now {{{', '.join(said)}}}")
     if name not in params.datasets:
         values.setdefault("datasets", []).append(name)
         say(f"params.yaml: datasets is now [{', '.join(values['datasets'])}]")
@@ -306,3 +311,8 @@ def _summary(layout: Layout, split_name: str) -> Iterator[str]:
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in _KINDS)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
     yield f"  card      {layout.data / 'card.md'}"
+    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}`"
+
+
+def _plain(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)

@@ -26,7 +26,8 @@ def find_sources(recipe: Recipe, variant: Variant, rule: RecipeRule, store: Path
 
     Returns:
         For each source: `files` (name, bytes, sha256; empty for a folder), `in_root` (in the user's folder, otherwise in
-        the store), `folder` (where its files lie in the corpus), `origin`, `verified` and `sha256` of the whole.
+        the store), `folder` (where its files lie in the corpus), `origin`, `published` (a hash of it is), `verified` (it
+        has that hash) and `sha256` of the whole.
 
     Raises:
         FetchError: Something cannot be had, or is not what it should be.
@@ -93,11 +94,13 @@ def _published(recipe: Recipe, archives: Sequence[Archive], store: Path) -> list
     sources = []
     for archive in archives:
         entries = [_file(store / file.name, verify(_wanted(file, store))) for file in files[archive.name]]
-        known = all(file.sha256 or file.md5 for file in files[archive.name])
+        known = all(_hash(file) for file in files[archive.name])
         origin = (
             "generated" if archive.make else archive.url or archive.pieces[0].url if archive.pieces else archive.url
         )
-        sources.append(_source(entries, origin=origin or "user-placed", verified=known, folder=archive.folder))
+        sources.append(
+            _source(entries, origin=origin or "user-placed", verified=known, published=known, folder=archive.folder)
+        )
     return sources
 
 
@@ -107,17 +110,19 @@ def _user_placed(recipe: Recipe, archive: Archive, path: Path) -> dict[str, Any]
     known = is_published(archive, path)
     sha256 = verify(Wanted(path))
     if not known:
-        hash_ = archive.sha256 or archive.md5
-        published = f"published {hash_[:12]}…" if hash_ else "none is published"
+        said = f"published {_hash(archive)[:12]}…" if _hash(archive) else "none is published"
         say(
-            f"{recipe.name}: {path.name} is not the published archive (sha256 {sha256[:12]}…, {published}); it is used as it is"
+            f"{recipe.name}: {path.name} is not the published archive (sha256 {sha256[:12]}…, {said}); it is used as it is"
         )
-    return _source([_file(path, sha256)], origin="user-placed", verified=known, folder=archive.folder)
+    published = bool(_hash(archive))
+    return _source(
+        [_file(path, sha256)], origin="user-placed", verified=known, published=published, folder=archive.folder
+    )
 
 
 def is_published(archive: Archive, path: Path) -> bool:
     """Tell whether a file has the published hash of an archive."""
-    if not archive.sha256 and not archive.md5:
+    if not _hash(archive):
         return False
     try:
         verify(Wanted(path, sha256=archive.sha256, md5=archive.md5))
@@ -132,6 +137,7 @@ def _source(
     origin: str,
     in_root: bool = False,
     verified: bool = False,
+    published: bool = False,
     folder: str = "",
 ) -> dict[str, Any]:
     hashes = [file["sha256"] for file in files]
@@ -141,6 +147,7 @@ def _source(
         "folder": folder,
         "in_root": in_root,
         "origin": origin,
+        "published": published,
         "sha256": whole,
         "verified": verified,
     }
@@ -156,7 +163,7 @@ def _wanted(file: Archive, store: Path) -> Wanted:
 
 
 def _ask(recipe: Recipe, closed: Sequence[Archive], store: Path) -> str:
-    hashes = [f"{file.name} ({_hash(file)})" for file in closed[:5]]
+    hashes = [f"{file.name} ({_kind(file)})" for file in closed[:5]]
     where = f"ask for them at {recipe.ask}" if recipe.ask else recipe.get
     return (
         f"{recipe.name}: expected {', '.join(hashes)}{_more(closed)} in {store}, found none; {where}, then place them there, "
@@ -165,7 +172,12 @@ def _ask(recipe: Recipe, closed: Sequence[Archive], store: Path) -> str:
 
 
 def _hash(file: Archive) -> str:
-    return f"sha256 {file.sha256}" if file.sha256 else f"md5 {file.md5}" if file.md5 else "no hash is published"
+    """Return the published hash, or nothing."""
+    return file.sha256 or file.md5 or ""
+
+
+def _kind(file: Archive) -> str:
+    return f"{'sha256' if file.sha256 else 'md5'} {_hash(file)}" if _hash(file) else "no hash is published"
 
 
 def _more(files: Sequence[Archive]) -> str:

@@ -42,7 +42,7 @@ def test_an_empty_file_is_declared_and_in_no_part():
 def test_the_artist_is_the_published_one_or_else_that_of_the_file_name():
     clips = clips_of("top50")
     assert (clips["90001"].group, clips["90001"].attributes) == (
-        "Ann Band",
+        "Band One",
         {"album": "First Album", "title": "Morning"},
     )
     # One is not in the table, of the other the table does not know the artist.

@@ -56,7 +56,7 @@ def test_hash_licence_and_attribution_are_of_the_track():
     assert {name: clip.sha256 for name, clip in clips.items() if clip.sha256} == {"track_9000106": "ab" * 32}
     assert clips["track_9000003"].attributes == {
         "album": "album_910003",
-        "attribution": "Noon.mp3 by Bob from Jamendo: http://www.jamendo.com/track/9000003",
+        "attribution": "Noon.mp3 by Artist Two from Jamendo: http://www.jamendo.com/track/9000003",
         "license": "http://creativecommons.org/licenses/by/3.0/",
     }
     assert clips["track_9000106"].attributes == {"album": "album_910006"}

@@ -262,16 +262,16 @@ def test_groups_that_are_shared_by_design_are_one_finding():
 
 
 def test_many_findings_are_counted_and_some_are_listed():
-    found = audit_of(leaky(130, clips_each=15))
-    assert found["counts"][0]["num_findings"] == 130
-    assert found["counts"][0]["num_ids"] == 130 * 30
-    assert len(found["findings"]) == 101
+    found = audit_of(leaky(1030, clips_each=55))
+    assert found["counts"][0]["num_findings"] == 1030
+    assert found["counts"][0]["num_ids"] == 1030 * 110
+    assert len(found["findings"]) == 1001
     first, *_, last = found["findings"]
-    assert (len(first["ids"]), first["num_ids"]) == (20, 30)
-    assert (last["what"], len(last["ids"]), last["num_ids"]) == ("30 more like these", 20, 900)
-    assert "got 130 leaks: shared_group group g0: 00000, 00001, 00002; " in leaks_message(found)
-    assert "; and 125 more; use a grouped split" in leaks_message(found)
-    assert ", 00019 and 10 more.\n" in to_markdown(found)
+    assert (len(first["ids"]), first["num_ids"]) == (100, 110)
+    assert (last["what"], len(last["ids"]), last["num_ids"]) == ("30 more like these", 100, 3300)
+    assert "got 1,030 leaks: shared_group group g0: " in leaks_message(found)
+    assert "; and 1,025 more; use a grouped split" in leaks_message(found)
+    assert " and 90 more.\n" in to_markdown(found)
 
 
 def test_pairs_worth_listening_to():

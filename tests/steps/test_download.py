@@ -74,6 +74,7 @@ def test_a_user_placed_archive_is_used_and_said(layout, capsys):
             "in_root": False,
             "origin": "user-placed",
             "sha256": sha256,
+            "published": True,
             "verified": False,
         }
     ]

@@ -213,7 +213,10 @@ def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, caps
     prepare._write_params("birds", rule, params)
     said = capsys.readouterr().out.splitlines()
     assert said == [
-        f"params.yaml: recipes.birds is now recipe=folder, root={corpus}, window_s=5.0, split=grouped-5fold, exclude=('silent', 'duplicate')",
+        (
+            f"params.yaml: recipes.birds is now {{recipe: folder, root: {corpus}, window_s: 5.0, split: grouped-5fold, "
+            "exclude: [silent, duplicate]}"
+        ),
         "params.yaml: datasets is now [demo, birds]",
     ]
     text = (here / "params.yaml").read_text()

@@ -57,6 +57,7 @@ def test_what_is_there_is_verified_and_what_is_not_is_fetched(store, monkeypatch
         "in_root": False,
         "origin": "https://x.org/a.zip",
         "sha256": sha256(b"a"),
+        "published": True,
         "verified": True,
     }
     assert (found[1]["folder"], found[1]["verified"]) == ("b", False)

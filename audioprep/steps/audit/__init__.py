@@ -13,9 +13,9 @@ Its result, also `splits/audit.json`, is a dictionary:
     folds             for each fold the number of clips of each role
     notes             what users should hear
     counts            of all findings, by severity (leak, warning, info), kind, scope and whether they are known
-    findings          the gravest first, at most 100 of one sort, with at most 20 of their clips; `num_ids` is how many there are
+    findings          the gravest first, at most 1000 of one sort, with at most 100 of their clips; `num_ids` is how many there are
     suspects          pairs of clips worth listening to, at most 20
-    dropped           what was taken out of train for a leak, by fold: num_ids, and at most 20 ids
+    dropped           what was taken out of train for a leak, by fold: num_ids, and at most 100 ids
 
 Scope `across` is a leak between train, valid and test; `inside` is not; `left_out` concerns clips of which all but one
 are left out anyway.

@@ -17,8 +17,8 @@ Severity = Literal["leak", "warning", "info"]
 Scope = Literal["across", "inside", "left_out"]
 
 # A corpus of millions may have as many findings: so many of a kind are listed, with so many clips each. All are counted.
-MAX_LISTED = 100
-MAX_IDS = 20
+MAX_LISTED = 1000
+MAX_IDS = 100
 _SEVERITIES = ("leak", "warning", "info")
 # What comes first of one severity.
 _KINDS = ("shared_group", "identical_file", "identical_audio", "near_duplicate", "label_conflict", "overlapping_slices")

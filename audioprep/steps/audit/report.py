@@ -6,6 +6,7 @@ from audioprep.console import say, show_table
 from audioprep.steps.splits.roles import ROLES
 
 _MAX_SAID = 5
+_COPIES = ("identical_file", "identical_audio", "near_duplicate")
 _COLUMNS = (*ROLES[1:], ROLES[0])
 
 
@@ -33,6 +34,17 @@ def leaks_message(audit: dict[str, Any]) -> str:
         f"{audit['dataset']}/{audit['split']}: expected {parts} without anything in common, got {num_leaks:,} "
         f"{'leak' if num_leaks == 1 else 'leaks'}: {first}{more}; {remedy}"
     )
+
+
+def headline(audit: dict[str, Any]) -> str:
+    """Return what was found in a few words: leaks, then copies and whatever else is a warning."""
+    known = sum(count["num_findings"] for count in audit["counts"] if count["severity"] == "leak" and count["known"])
+    leaks = f"{new_leaks(audit) or 'no'} new leaks" + (f", {known:,} known" if known else "")
+    kinds: dict[str, int] = {}
+    for count in audit["counts"]:
+        if count["severity"] == "warning" or count["kind"] in _COPIES:
+            kinds[count["kind"]] = kinds.get(count["kind"], 0) + count["num_findings"]
+    return "; ".join([leaks, *(f"{_words(kind)}: {number:,}" for kind, number in kinds.items())])
 
 
 def to_markdown(audit: dict[str, Any]) -> str:

@@ -73,6 +73,9 @@ def _summary(layout: Layout) -> dict[str, Any]:
         # A folder of the user's has a name of its own, the recipe's title is that of all such folders.
         "title": about["title"] if layout.dataset == about["recipe"] else f"{layout.dataset}: {about['title']}",
         **summary,
+        "coverage": (summary["counts"]["declared"] - summary["counts"]["missing"])
+        / max(summary["counts"]["declared"], about["num_clips"] or 0),
+        "published_clips": about["num_clips"],
         "containers": [{"container": name, "clips": count} for name, count in containers],
         "licenses": license_counts(attributes, about["license"]),
         "sources": _sources(ledger["sources"]),
@@ -112,12 +115,20 @@ def _sources(sources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "name": file.get("name", "a folder"),
             "bytes": file.get("bytes"),
             "sha256": file.get("sha256", ""),
-            "verified": "its published hash" if source["verified"] else "nothing: no hash is published",
+            "verified": _verified(source),
             "origin": _ORIGINS.get(source["origin"], source["origin"]),
         }
         for source in sources
         for file in source["files"] or [{}]
     ]
+
+
+def _verified(source: dict[str, Any]) -> str:
+    if source["verified"]:
+        return "its published hash"
+    if source["published"]:
+        return "nothing: it is not the published archive"
+    return "nothing: a folder has no hash" if not source["files"] else "nothing: no hash is published"
 
 
 def _write_classes(path: Path, classes: Sequence[dict[str, Any]]) -> None:

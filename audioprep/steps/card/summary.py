@@ -28,7 +28,7 @@ def summarise_clips(clips: Clips) -> dict[str, Any]:
         clips: The clips with what was decided and measured.
 
     Returns:
-        `counts`, `coverage`, `hours`, `statuses`, `classes` (largest first), `labels_per_clip`, `durations`, `loudness`,
+        `counts`, `hours`, `statuses`, `classes` (largest first), `labels_per_clip`, `durations`, `loudness`,
         `source_rates`. Classes, hours and histograms are those of the used clips.
     """
     is_used_K = clips.is_used_K
@@ -44,7 +44,6 @@ def summarise_clips(clips: Clips) -> dict[str, Any]:
             "groups": len(np.unique(clips.group_K[is_used_K])),
             "classes": len(clips.classes),
         },
-        "coverage": 1 - num_missing / len(clips),
         "hours": round(float(duration_K[is_used_K].sum()) / 3600, 4),
         "statuses": _statuses(clips),
         "classes": _classes(clips, duration_K),
