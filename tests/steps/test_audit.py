@@ -193,7 +193,7 @@ def test_copies_with_other_labels_are_a_conflict():
 
 def leaky(num_groups, clips_each=2):
     rows = [
-        clip(f"{g:03}{n:02}", "ab"[n % 2], f"g{g}", part=("train", "test")[n // 2 % 2])
+        clip(f"{g:03}-{n:02}", "ab"[n % 2], f"g{g}", part=("train", "test")[n // 2 % 2])
         for g in range(num_groups)
         for n in range(clips_each * 2)
     ]
@@ -202,7 +202,7 @@ def leaky(num_groups, clips_each=2):
 
 def test_known_leaks_are_apart_and_hide_nothing_else():
     rows = leaky(3)
-    official = {"known": {"g0": "by the publisher", "00100": "a copy", "00101": "a copy", "00102": "a copy"}}
+    official = {"known": {"g0": "by the publisher", "001-00": "a copy", "001-01": "a copy", "001-02": "a copy"}}
     found = audit_of(rows, official=official)
     assert [(one["what"], one["known"]) for one in found["findings"]] == [
         ("group g2", ""),
