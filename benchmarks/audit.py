@@ -20,7 +20,7 @@ from audioprep.config.data import SplitRule
 from audioprep.console import say, show_table
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import write_ledger
-from audioprep.io.tables import CLIPS, FACTS, STATUS, USED, write_table
+from audioprep.io.tables import CLIPS, FACTS, FINGERPRINTS, STATUS, USED, write_table
 from audioprep.steps import split as stage
 
 NUM_CLIPS, NUM_CLASSES, NUM_TEST = 2_084_320, 527, 20_371
@@ -71,6 +71,7 @@ def write_tables(layout: Layout, num_clips: int) -> None:
         "bandwidth_hz": pa.array(rng.uniform(2_000, 8_000, num_clips)),
     }
     _write(layout.audio / "facts.parquet", FACTS, facts)
+    write_table(layout.audio / "fingerprints.parquet", FINGERPRINTS.empty_table())
 
 
 def _write(path: Path, schema: pa.Schema, columns: dict[str, pa.Array]) -> None:

@@ -1,11 +1,20 @@
 """Where everything of one corpus lies."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+# File systems hold names of 255 bytes.
+_MAX_NAME_BYTES = 200
 ARCHIVES_VARIABLE = "AUDIOPREP_ARCHIVES"
 WORK_FOLDER = Path(".audioprep") / "work"
+
+
+def sound_name(clip_id: str) -> str:
+    """Return the file name of a clip's sound: its id, or the hash of one that is too long."""
+    is_short = len(clip_id.encode()) <= _MAX_NAME_BYTES
+    return f"{clip_id if is_short else hashlib.sha256(clip_id.encode()).hexdigest()}.flac"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """One command for a whole corpus: its rules into params.yaml, then its data stages, through DVC or straight to a folder."""
 
+import fcntl
 import io
 import os
 import re
@@ -8,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ from audioprep.config.base import parse_section
 from audioprep.config.data import DataParams, RecipeRule, load_data_params
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
-from audioprep.datasets.recipe import Archive, Clip, Recipe, Variant
+from audioprep.datasets.recipe import Archive, Recipe, Variant
 from audioprep.engine import INDEX_NAME, read_index, write_atomically
-from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, unknown_name
+from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, SplitError, unknown_name
 from audioprep.io.archives import Place, open_members
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
@@ -35,6 +37,7 @@ from audioprep.steps.loudness import loudness
 from audioprep.steps.resample import resample
 from audioprep.steps.sources import archives_of, files_of, is_published
 from audioprep.steps.split import split
+from audioprep.steps.splits.roles import is_generated
 from audioprep.steps.trim import trim
 
 PARAMS = Path("params.yaml")
@@ -106,6 +109,11 @@ def prepare_in_folder(name: str, out: Path, asked: Asked) -> None:
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
     _check_out(name, layout, asked.root)
+    with _alone_in(layout):
+        _run_stages(name, layout, params, asked)
+
+
+def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> None:
     rule = _resolve(name, params, layout, asked)
     params = parse_section(DataParams, "", {**params.model_dump(), "recipes": {name: rule.model_dump()}})
     download(layout, rule)
@@ -126,6 +134,24 @@ def project_root(start: Path) -> Path | None:
         if (folder / ".dvc").is_dir():
             return folder if (folder / "dvc.yaml").is_file() and (folder / PARAMS).is_file() else None
     return None
+
+
+@contextmanager
+def _alone_in(layout: Layout) -> Iterator[None]:
+    """Keep a second run out of the folder: the stages empty the folders that they write."""
+    lock = layout.work.parent / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatasetError(
+                f"{layout.data}: expected no other run there, got one that is at work; wait until it has ended"
+            ) from None
+        except OSError:  # a file system without locks, as on some clusters
+            pass
+        yield
+        lock.unlink(missing_ok=True)
 
 
 def _check_out(name: str, layout: Layout, root: Path | None) -> None:
@@ -151,13 +177,18 @@ def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> Rec
     changes: dict[str, Any] = {"root": str(asked.root)} if asked.root else {}
     if asked.variant and asked.variant != rule.variant:
         changes |= {"variant": asked.variant, "split": recipe.variant(asked.variant).default_split}
-    if asked.split:
-        changes["split"] = asked.split
-    elif asked.root and not recipe.archives:
+    declared = {split.name for split in recipe.variant(asked.variant or rule.variant).splits}
+    if asked.root and not recipe.archives:
         # What cannot be read is refused before anything is written.
         clips = list_clips(name, recipe, recipe.variant(), open_members([Place((str(asked.root),))], layout.work))
+        declared = {split for clip in clips for split in clip.splits}
         if name not in params.recipes:
-            changes["split"] = _declared_split(clips) or rule.split
+            # Folds before fixed parts.
+            changes["split"] = max(declared, default=rule.split)
+    if asked.split:
+        if not is_generated(asked.split) and (recipe.archives or asked.root) and asked.split not in declared:
+            raise SplitError(unknown_name(f"{name}: split", asked.split, {*declared, "grouped", "grouped-5fold"}))
+        changes["split"] = asked.split
     if asked.archives:
         changes["archive"] = _place_all(recipe, recipe.variant(asked.variant or rule.variant), layout, asked.archives)
     return RecipeRule.model_validate(rule.model_dump() | changes)
@@ -195,11 +226,6 @@ def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
         "fit_on": recipe.fit_on,
     }
     return RecipeRule.model_validate(values)
-
-
-def _declared_split(clips: list[Clip]) -> str | None:
-    """Return the name of the split that a user's folder comes with, if it does; folds before fixed parts."""
-    return max({name for clip in clips for name in clip.splits}, default=None)
 
 
 def _place_all(recipe: Recipe, variant: Variant, layout: Layout, given: Sequence[Path]) -> str | None:

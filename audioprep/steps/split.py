@@ -70,16 +70,17 @@ def split(layout: Layout, name: str, rule: SplitRule) -> None:
             f"{_some(clips, rows)}"
         )
     audit = audit_split(layout.dataset, clips, roles, leaks, dropped)
-    if message := leaks_message(audit):
-        if rule.on_leak != "warn":
-            raise SplitError(message)
-        say(f"warning: {message}")
+    # The audit is there also where the split is refused: it says why. An earlier one would say what is no longer true.
     out = fresh_folder(layout.splits)
-    write_table(out / f"{name}.parquet", split_table(layout.dataset, clips, roles))
     write_alike(out, clips, alike)
     write_suspects(layout, audit, out)
     write_atomically(out / AUDIT_NAME, json.dumps(audit, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     write_atomically(out / "audit.md", to_markdown(audit))
+    if message := leaks_message(audit, rule.on_leak):
+        if rule.on_leak != "warn":
+            raise SplitError(message)
+        say(f"warning: {message}")
+    write_table(out / f"{name}.parquet", split_table(layout.dataset, clips, roles))
 
 
 def drop_leaks(clips: Clips, roles: Roles, leaks: Sequence[Judged]) -> tuple[Roles, dict[str, Ints]]:

@@ -25,9 +25,12 @@ class Trouble:
     Attributes:
         status: This status and no file.
         headers: More headers, or others.
+        reason: Another phrase beside the status.
+        is_partial: The status says that a range comes, whatever was asked for.
         drop_after: The connection ends after so many bytes of the body.
         with_reset: It ends by a reset, not by a close.
         stall_after: After so many bytes of the body nothing comes until the server is released.
+        hangs_up: The connection ends without an answer.
         is_silent: There is no answer until the server is released.
         ignores_range: A range is not understood: the whole file comes.
         ignores_version: A range comes whatever version was asked for.
@@ -40,9 +43,12 @@ class Trouble:
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    is_partial: bool = False
     drop_after: int | None = None
     with_reset: bool = False
     stall_after: int | None = None
+    hangs_up: bool = False
     is_silent: bool = False
     ignores_range: bool = False
     ignores_version: bool = False
@@ -111,23 +117,28 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._note()
         file = self.server.hostile.files.get(self.path)
-        if file is None or self.server.hostile.always.get(self.path, Trouble()).is_unannounced:
-            return self._refuse(404)
-        return self._head(200, {"Content-Length": str(len(file.content))})
+        trouble = self.server.hostile.always.get(self.path, Trouble())
+        if file is None or trouble.is_unannounced or trouble.status is not None:
+            return self._refuse(trouble)
+        return self._head(200, {"Content-Length": str(len(file.content))} | trouble.headers)
 
     def do_GET(self) -> None:
         hostile, request = self.server.hostile, self._note()
         file, trouble = hostile.files.get(self.path), hostile.trouble(self.path)
         if trouble.is_silent:
             hostile.stall()
+        if trouble.hangs_up:
+            self.close_connection = True
+            return None
         if file is None or trouble.status is not None:
-            return self._refuse(trouble.status or 404, trouble.headers)
+            return self._refuse(trouble)
         content = file.content if trouble.content is None else trouble.content
         start = self._start(file, trouble)
         if start is not None and start >= len(content):
-            return self._refuse(416, {"Content-Range": f"bytes */{len(content)}"})
+            return self._refuse(Trouble(416, {"Content-Range": f"bytes */{len(content)}"}))
         body = content[(start or 0) + trouble.shifted_by :]
-        self._head(200 if start is None else 206, self._headers(file, trouble, content, start, len(body)))
+        status = 200 if start is None and not trouble.is_partial else 206
+        self._head(status, self._headers(file, trouble, content, start, len(body)))
         return self._send(request, body, trouble)
 
     def _note(self) -> Request:
@@ -157,14 +168,14 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(num_bytes if trouble.announced is None else trouble.announced)
         return headers | trouble.headers
 
-    def _head(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
+    def _head(self, status: int, headers: dict[str, str], reason: str | None = None) -> None:
+        self.send_response(status, reason)
         for name, value in (headers | {"Connection": "close"}).items():
             self.send_header(name, value)
         self.end_headers()
 
-    def _refuse(self, status: int, headers: dict[str, str] | None = None) -> None:
-        self._head(status, {"Content-Length": "0"} | (headers or {}))
+    def _refuse(self, trouble: Trouble) -> None:
+        self._head(trouble.status or 404, {"Content-Length": "0"} | trouble.headers, trouble.reason)
 
     def _send(self, request: Request, body: bytes, trouble: Trouble) -> None:
         ends = [end for end in (trouble.drop_after, trouble.stall_after) if end is not None]

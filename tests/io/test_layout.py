@@ -6,7 +6,7 @@ import pytest
 
 from audioprep.errors import FetchError, ShardError
 from audioprep.io.archives import Place
-from audioprep.io.layout import Layout
+from audioprep.io.layout import Layout, sound_name
 from audioprep.io.ledger import is_verified, read_about, read_ledger, write_ledger
 from audioprep.io.places import source_places
 
@@ -33,6 +33,13 @@ def test_a_folder_of_ones_own_holds_everything(monkeypatch):
         path.is_relative_to("out") for path in (layout.raw, layout.audio, layout.loudness, layout.cuts, layout.splits)
     )
     assert all(path.is_relative_to("out") for path in (layout.archives, layout.work))
+
+
+def test_sounds_have_names_that_file_systems_hold():
+    assert sound_name("dog--1") == "dog--1.flac"
+    names = {sound_name("ö" * length) for length in (101, 102, 500)}
+    assert len(names) == 3
+    assert all(len(name.encode()) < 255 for name in names)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+from steps.clip_rows import write_sounds
 
 from audioprep.config.data import SplitRule
 from audioprep.io.layout import Layout
@@ -94,6 +95,7 @@ def write_corpus(
     used = [{"id": clips[number]["id"], "used": status[number] == "ok"} for number in decoded]
     step = -1 if backwards else 1
     write_table(layout.audio / "facts.parquet", _table(facts[::step], FACTS))
+    write_sounds(layout, [row["id"] for row in facts])
     write_table(layout.cuts / "_used.parquet", _table(used[::step], USED))
     write_ledger(
         layout, {"dataset": "toy", "store": "toy", "is_partial": False, "sources": [SOURCE]}, ABOUT | (about or {})

@@ -6,7 +6,7 @@ from audioprep.engine import write_index
 from audioprep.io.audio import encode_flac
 from audioprep.io.ledger import write_ledger
 from audioprep.io.shar import tar_name, write_audio_tar
-from audioprep.io.tables import CLIPS, FACTS, STATUS, USED, rows_to_table, write_table
+from audioprep.io.tables import CLIPS, FACTS, FINGERPRINTS, STATUS, USED, rows_to_table, write_table
 from audioprep.steps.audit import audit_split
 from audioprep.steps.audit.leaks import find_leaks
 from audioprep.steps.audit.slices import overlapping_stretches
@@ -57,6 +57,15 @@ def audit_of(rows, facts=None, *, split="official", official=None, alike=(), **o
     return audit_split("birds", clips, roles, find_leaks(clips, roles, copies))
 
 
+def write_sounds(layout, ids):
+    """Write one shard of short recordings, without fingerprints."""
+    layout.shar.mkdir(parents=True)
+    sound = encode_flac(np.zeros(NUM_SAMPLES, np.float32), 16000)
+    write_audio_tar(layout.shar / tar_name(0), ((name, sound, NUM_SAMPLES) for name in ids), 16000)
+    write_table(layout.audio / "fingerprints.parquet", FINGERPRINTS.empty_table())
+    write_index(layout.audio, {"num_shards": 1, "rule": {"rate_hz": 16000}})
+
+
 def write_corpus(layout, rows, facts=None, official=None, **others):
     """Write what the stages before leave: the download stage alone, where there are no facts."""
     declared, used, status, measured = tables(rows, facts, **others)
@@ -65,13 +74,8 @@ def write_corpus(layout, rows, facts=None, official=None, **others):
     write_ledger(layout, {"sources": []}, {"splits": official or {}})
     if facts is None:
         return
-    layout.audio.mkdir()
     layout.cuts.mkdir()
-    layout.shar.mkdir()
-    sound = encode_flac(np.zeros(NUM_SAMPLES, np.float32), 16000)
-    recordings = ((row["id"], sound, NUM_SAMPLES) for row in facts)
-    write_audio_tar(layout.shar / tar_name(0), recordings, 16000)
-    write_index(layout.audio, {"num_shards": 1, "rule": {"rate_hz": 16000}})
+    write_sounds(layout, [row["id"] for row in facts])
     write_table(layout.cuts / "_used.parquet", used)
     write_table(layout.audio / "status.parquet", status)
     write_table(layout.audio / "facts.parquet", measured)

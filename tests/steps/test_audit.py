@@ -221,16 +221,16 @@ def test_known_leaks_are_apart_and_hide_nothing_else():
         {"severity": "leak", "kind": "shared_group", "scope": "across", "known": True, "num_findings": 2, "num_ids": 8},
     ]
     assert leaks_message(found) == (
-        "birds/official: expected train, valid and test without anything in common, got 1 leak: shared_group group g2: 00200, "
-        "00201, 00202; use a grouped split, take the clips out, or set split.on_leak to drop or warn"
+        "birds/official: expected train, valid and test without anything in common, got 1 leak: shared_group group g2: 002-00, "
+        "002-01, 002-02; use a grouped split, take the clips out, or set split.on_leak to drop or warn"
     )
     assert summary_lines(found)[1:3] == [
         "  leak: shared group, across: 1, 4 clips",
         "  leak, known: shared group, across: 2, 8 clips",
     ]
     page = to_markdown(found)
-    assert "- **leak, across**: shared group, group g2: 00200, 00201, 00202, 00203.\n" in page
-    assert "group g0: 00000, 00001, 00002, 00003. Known: by the publisher.\n" in page
+    assert "- **leak, across**: shared group, group g2: 002-00, 002-01, 002-02, 002-03.\n" in page
+    assert "group g0: 000-00, 000-01, 000-02, 000-03. Known: by the publisher.\n" in page
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_many_findings_are_counted_and_some_are_listed():
     assert (len(first["ids"]), first["num_ids"]) == (100, 110)
     assert (last["what"], len(last["ids"]), last["num_ids"]) == ("30 more like these", 100, 3300)
     assert "got 1,030 leaks: shared_group group g0: " in leaks_message(found)
-    assert "; and 1,025 more; use a grouped split" in leaks_message(found)
+    assert "; and 1,025 more, see `audioprep audit`; use a grouped split" in leaks_message(found)
     assert " and 90 more.\n" in to_markdown(found)
 
 

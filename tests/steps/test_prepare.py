@@ -1,12 +1,13 @@
 """One command for a corpus: straight to a folder, and what it writes into params.yaml."""
 
+import fcntl
 import shutil
 
 import pytest
 from steps.small_corpus import Run, tree
 
 from audioprep.config.data import DataParams, load_data_params
-from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError
+from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, SplitError
 from audioprep.io.layout import Layout
 from audioprep.steps import prepare
 from audioprep.steps.prepare import Asked
@@ -204,6 +205,28 @@ def test_a_variant_and_a_split_are_written_down(here):
     assert (chosen.variant, chosen.split) == ("v2-12", "grouped")
     with pytest.raises(DatasetError, match=r"^speech_commands: variant: expected one of .+, got 'v2-13'; did you mean"):
         prepare._resolve("speech_commands", DataParams(), layout, Asked(variant="v2-13"))
+
+
+@pytest.mark.parametrize("split", ["nosuch", "grouped-03fold", "official"])
+def test_a_split_that_the_corpus_lacks_is_refused_before_anything_is_done(here, corpus, split):
+    message = rf"^esc50: split: expected one of grouped, grouped-5fold, official-5fold, got '{split}'; "
+    with pytest.raises(SplitError, match=message):
+        prepare._resolve("esc50", DataParams(), Layout.in_project("esc50"), Asked(split=split))
+    with pytest.raises(SplitError, match=rf"^birds: split: expected one of grouped, grouped-5fold, got '{split}'; "):
+        prepare._resolve("birds", DataParams(), Layout.in_project("birds"), Asked(root=corpus, split=split))
+
+
+def test_two_runs_in_one_folder_do_not_meet(here, corpus):
+    (here / "params.yaml").write_text(PARAMS)
+    lock = here / "out" / ".audioprep" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        message = r"out: expected no other run there, got one that is at work; wait until it has ended$"
+        with pytest.raises(DatasetError, match=message):
+            prepare.prepare_in_folder("small", here / "out", Asked(root=corpus))
+    prepare.prepare_in_folder("small", here / "out", Asked(root=corpus))
+    assert not lock.exists()
 
 
 def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, capsys):

@@ -41,19 +41,31 @@ def files(layout):
     return {path.name: path.read_bytes() for path in layout.splits.iterdir() if path.is_file()}
 
 
-def test_a_leak_fails_the_stage_and_what_was_there_stays(layout):
+def test_a_leak_fails_the_stage_and_its_audit_says_why(layout):
     write_corpus(layout, LEAKY, FACTS)
     split(layout, "grouped", SplitRule())
-    before = files(layout)
     with pytest.raises(SplitError, match=f"^{re.escape(LEAKS)}$"):
         split(layout, "official", SplitRule())
-    assert files(layout) == before
+    assert sorted(files(layout)) == ["_near_duplicates.parquet", "audit.json", "audit.md"], "no split, and no old audit"
+    assert audit(layout)["split"] == "official"
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"schema": 1}'])
+def test_a_damaged_audit_is_made_anew(layout, damaged):
+    write_corpus(layout, LEAKY, FACTS)
+    split(layout, "official", SplitRule(on_leak="warn"))
+    before = audit(layout)
+    (layout.splits / "audit.json").write_text(damaged)
+    assert audit(layout, "official") == before
 
 
 def test_a_leak_is_a_warning_where_that_is_asked_for(layout, capsys):
     write_corpus(layout, LEAKY, FACTS)
     split(layout, "official", SplitRule(on_leak="warn"))
-    assert capsys.readouterr().out == f"warning: {LEAKS}\n"
+    assert (
+        capsys.readouterr().out
+        == f"warning: {LEAKS.partition('; use')[0]}; use a grouped split, or take the clips out\n"
+    )
     assert sorted(files(layout)) == ["_near_duplicates.parquet", "audit.json", "audit.md", "official.parquet"]
     assert sorted(path.name for path in (layout.splits / "suspects").iterdir()) == ["e1.flac", "t1.flac"]
     found = read_split(layout.splits / "official.parquet")

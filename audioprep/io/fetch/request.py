@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -19,6 +21,7 @@ _MAX_TRIES_UNANSWERED = 3  # of an address that has not answered at all
 _MAX_BACK_OFF_S = 60.0
 _MAX_RETRY_AFTER_S = 120.0
 _SAID_WAIT_S = 4.0  # shorter waits are not worth a line
+_MAX_DIGITS = 18  # of a length; more are nonsense, and from 4300 on not even a number to Python
 # Raw bytes, as their hash is published; and a name, as some servers refuse nameless scripts.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "audioprep"}
 _NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
@@ -72,7 +75,7 @@ def announced_bytes(url: str) -> int | None:
     try:
         with requests.head(url, headers=_HEADERS, timeout=_TIMEOUT_S, allow_redirects=True) as response:
             return _span(response)[1] if response.status_code == 200 else None
-    except _NETWORK_ERRORS:
+    except (*_NETWORK_ERRORS, ValueError, AddressError):
         return None  # what is wrong, the download itself will say
 
 
@@ -91,7 +94,7 @@ def _ask(wanted: Wanted, url: str, part: Part, progress: ByteProgress, pause: Ca
     """Make one request for what is missing, and take what comes."""
     headers = _HEADERS | _range_headers(wanted, url, part)
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
+        with _answer(url, headers) as response:
             _check_answer(wanted, response)
             _place(wanted, url, part, response, is_conditional="If-Range" in headers)
             num_bytes = _whole_bytes(wanted, part)
@@ -105,13 +108,18 @@ def _ask(wanted: Wanted, url: str, part: Part, progress: ByteProgress, pause: Ca
                     part.restart()
                     raise AddressError(f"more than {num_bytes} bytes")
     except _NETWORK_ERRORS as error:
-        if isinstance(error, ValueError):  # an address that is none
-            raise AddressError(reason_of(error)) from None
-        raise _PassingError(reason_of(_root_of(error)), is_answer=False) from None
+        raise _PassingError(_printable(_plainly(error, url, part)), is_answer=False) from None
     if num_bytes is None:  # nobody has said how long it is: what has come is all
         part.num_bytes_whole = part.num_bytes
     elif part.num_bytes < num_bytes:
         raise _PassingError(f"{part.num_bytes} of {num_bytes} bytes")
+
+
+def _answer(url: str, headers: Mapping[str, str]) -> requests.Response:
+    try:
+        return requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)
+    except ValueError as error:  # this address is none, or the one that the server sends us on to
+        raise AddressError(f"an unusable address ({_printable(reason_of(error))})") from None
 
 
 def _range_headers(wanted: Wanted, url: str, part: Part) -> dict[str, str]:
@@ -124,18 +132,26 @@ def _range_headers(wanted: Wanted, url: str, part: Part) -> dict[str, str]:
 
 
 def _check_answer(wanted: Wanted, response: requests.Response) -> None:
-    status = f"{response.status_code} ({response.reason})"
+    status = f"{response.status_code} ({_printable(response.reason)})"
     if response.status_code in _PASSING_STATUSES:
         raise _PassingError(status, wait_s=_retry_after_s(response.headers))
     if response.status_code not in (200, 206, 416):
         raise AddressError(status)
-    # Where no hash would tell, a page that says `please log in` must not become the file.
-    if not wanted.published_hash and response.headers.get("Content-Type", "").startswith("text/html"):
+    if wanted.published_hash or response.status_code == 416:
+        return
+    # Where no hash would tell, neither a page that says `please log in` nor packed bytes must become the file. Where one
+    # does, it decides: some servers call a .tar.gz an encoded .tar.
+    if response.headers.get("Content-Type", "").startswith("text/html"):
         raise AddressError("a web page")
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.lower() not in ("", "identity"):
+        raise AddressError(f"bytes encoded as {_printable(encoding)}, which was not asked for")
 
 
 def _place(wanted: Wanted, url: str, part: Part, response: requests.Response, *, is_conditional: bool) -> None:
     """Decide where the body of an answer belongs: at the end of what is there, or in its place."""
+    if response.status_code == 206 and not part.num_bytes:
+        raise AddressError("a part, although the whole was asked for")
     start, num_bytes = _span(response)
     if num_bytes is not None and wanted.num_bytes not in (None, num_bytes):
         raise AddressError(f"{num_bytes} bytes")
@@ -144,6 +160,7 @@ def _place(wanted: Wanted, url: str, part: Part, response: requests.Response, *,
         part.restart()
     elif (
         start != part.num_bytes
+        or num_bytes is _whole_bytes(wanted, part) is None  # nothing would tell whether its end is the end
         or _differs(num_bytes, part.num_bytes_whole)
         or (is_conditional and _differs(validator, part.validator))
     ):
@@ -162,11 +179,17 @@ def _span(response: requests.Response) -> tuple[int | None, int | None]:
     """Return where in the file a body starts, and how long the file is; None where that cannot be said."""
     if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
+        return 0, _count(length) if length.isdecimal() else None
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if found is None:
         return None, None
-    return int(found[1]), None if found[2] == "*" else int(found[2])
+    return _count(found[1]), None if found[2] == "*" else _count(found[2])
+
+
+def _count(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise AddressError(f"a length of {len(digits)} digits")
+    return int(digits)
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
@@ -178,9 +201,28 @@ def _validator(headers: Mapping[str, str]) -> str | None:
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     try:
         wait_s = urllib3.Retry().parse_retry_after(headers["Retry-After"])
-    except (KeyError, urllib3.exceptions.InvalidHeader):
+    except (KeyError, ValueError, OverflowError, urllib3.exceptions.InvalidHeader):
         return None
     return min(max(wait_s, 1.0), _MAX_RETRY_AFTER_S)
+
+
+def _plainly(error: Exception, url: str, part: Part) -> str:
+    """Return what is wrong with the network, as what was got."""
+    if isinstance(error, urllib3.exceptions.HTTPError):  # what breaks off a body; before that, it is one of requests
+        return f"only a part: connection broke off after {part.num_bytes} bytes"
+    root, asked = _root_of(error), getattr(error, "request", None)
+    host = urlsplit(asked.url if asked else url).hostname  # a server may have sent us on
+    reason = getattr(root, "strerror", None) or str(root)
+    if isinstance(error, requests.ReadTimeout) or isinstance(root, (ConnectionResetError, HTTPException)):
+        return f"no answer from {host} ({reason})"
+    if isinstance(error, requests.ConnectionError):
+        return f"nothing: could not reach {host} ({reason})"
+    return reason_of(root)
+
+
+def _printable(text: str) -> str:
+    """Return what a server says, fit for a terminal."""
+    return re.sub(r"[^ -~]", "?", text[:200])
 
 
 def _root_of(error: BaseException) -> BaseException:

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from audioprep.io.layout import sound_name
+
 # Findings of one severity and kind that are shown.
 _MAX_OF_KIND = 5
 _TITLES = {
@@ -68,7 +70,7 @@ def _section(sort: tuple[str, bool], audit: dict[str, Any]) -> dict[str, Any] | 
 
 def _with_audio(pair: dict[str, Any], folder: Path) -> dict[str, Any]:
     clips = [
-        {"id": clip_id, "labels": labels, "audio": _data_uri(folder / f"{clip_id}.flac")}
+        {"id": clip_id, "labels": labels, "audio": _data_uri(folder / sound_name(clip_id))}
         for clip_id, labels in zip(pair["ids"], pair["labels"], strict=True)
     ]
     return {**pair, "clips": clips}

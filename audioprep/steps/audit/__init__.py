@@ -42,6 +42,24 @@ from audioprep.steps.splits.sets import find_copies
 
 SCHEMA = 1
 AUDIT_NAME = "audit.json"
+_KEYS = frozenset(
+    [
+        "dataset",
+        "split",
+        "about",
+        "valid",
+        "basis",
+        "num_clips",
+        "num_groups",
+        "num_classes",
+        "folds",
+        "notes",
+        "counts",
+        "findings",
+        "suspects",
+        "dropped",
+    ]
+)
 
 
 def audit(layout: Layout, split_name: str | None = None, rule: SplitRule | None = None) -> dict[str, Any]:
@@ -118,4 +136,4 @@ def _stored(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("schema") == SCHEMA else None
+    return found if isinstance(found, dict) and found.get("schema") == SCHEMA and found.keys() >= _KEYS else None

@@ -24,12 +24,9 @@ _NAME = "_near_duplicates.parquet"
 
 def find_alike(layout: Layout, clips: Clips) -> Alike:
     """Return pairs of clips that sound alike, as rows of `clips`, and how much: from their fingerprints, and few waves."""
-    path = layout.audio / "fingerprints.parquet"
-    if not path.is_file():
-        return []
-    from audioprep.steps.splits.duplicates import near_duplicates  # only where there are fingerprints
+    from audioprep.steps.splits.duplicates import near_duplicates  # scipy takes a second, and not every audit needs it
 
-    table = read_table(path)
+    table = read_table(layout.audio / "fingerprints.parquet")
     row_of = pc.index_in(table["id"].combine_chunks(), value_set=clips.table["id"].combine_chunks())
     rows = pc.fill_null(row_of, -1).to_numpy(zero_copy_only=False)
     is_heard = (rows >= 0) & clips.is_heard_K[rows]

@@ -6,6 +6,11 @@ from audioprep.console import say, show_table
 from audioprep.steps.splits.roles import ROLES
 
 _MAX_SAID = 5
+_REMEDIES = {
+    "fail": "use a grouped split, take the clips out, or set split.on_leak to drop or warn",
+    "drop": "use a grouped split, take the clips out, or set split.on_leak to warn: drop takes clips from train alone",
+    "warn": "use a grouped split, or take the clips out",
+}
 _COPIES = ("identical_file", "identical_audio", "near_duplicate")
 _COLUMNS = (*ROLES[1:], ROLES[0])
 
@@ -15,24 +20,23 @@ def new_leaks(audit: dict[str, Any]) -> int:
     return sum(count["num_findings"] for count in audit["counts"] if count["severity"] == "leak" and not count["known"])
 
 
-def leaks_message(audit: dict[str, Any]) -> str:
-    """Return one line on leaks that the split is not known to have, or nothing."""
+def leaks_message(audit: dict[str, Any], on_leak: str = "fail") -> str:
+    """Return one line on leaks that the split is not known to have, or nothing.
+
+    Args:
+        audit: What was found.
+        on_leak: What they lead to, which decides what can be done.
+    """
     num_leaks = new_leaks(audit)
     if not num_leaks:
         return ""
     leaks = [found for found in audit["findings"] if found["severity"] == "leak" and not found["known"]]
     first = "; ".join(f"{found['kind']} {found['what']}: {', '.join(found['ids'][:3])}" for found in leaks[:_MAX_SAID])
-    more = f"; and {num_leaks - _MAX_SAID:,} more" if num_leaks > _MAX_SAID else ""
-    remedy = "use a grouped split, take the clips out, or set split.on_leak to drop or warn"
-    parts = "train, valid and test"
-    if audit["dropped"]:
-        parts = "valid and test, and train after what was dropped,"
-        remedy = (
-            "use a grouped split, take the clips out, or set split.on_leak to warn: drop takes clips from train alone"
-        )
+    more = f"; and {num_leaks - _MAX_SAID:,} more, see `audioprep audit`" if num_leaks > _MAX_SAID else ""
+    parts = "valid and test, and train after what was dropped," if audit["dropped"] else "train, valid and test"
     return (
         f"{audit['dataset']}/{audit['split']}: expected {parts} without anything in common, got {num_leaks:,} "
-        f"{'leak' if num_leaks == 1 else 'leaks'}: {first}{more}; {remedy}"
+        f"{'leak' if num_leaks == 1 else 'leaks'}: {first}{more}; {_REMEDIES[on_leak]}"
     )
 
 
@@ -96,6 +100,8 @@ def show(audit: dict[str, Any]) -> None:
     columns = _roles_of(audit)
     rows = [(fold, *(f"{counts.get(role, 0):,}" for role in columns)) for fold, counts in audit["folds"].items()]
     show_table("Clips", ("tested", *columns), rows)
+    for fold, dropped in audit["dropped"].items():
+        say(f"  dropped from train in {fold}: {_ids(dropped, 3)}")
     if not audit["counts"]:
         say("Nothing found.")
         return

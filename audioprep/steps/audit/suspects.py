@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from audioprep.io.audio import encode_flac
-from audioprep.io.layout import Layout
+from audioprep.io.layout import Layout, sound_name
 from audioprep.io.tables import read_table
 from audioprep.steps.audit.alike import wave_loader
 
@@ -30,4 +30,4 @@ def write_suspects(layout: Layout, audit: dict[str, Any], folder: Path) -> None:
     (folder / _FOLDER).mkdir()
     for clip_id in ids:
         flac = encode_flac(load_wave(clip_id)[: int(_MAX_S * rate_hz)], rate_hz)
-        (folder / _FOLDER / f"{clip_id}.flac").write_bytes(flac)
+        (folder / _FOLDER / sound_name(clip_id)).write_bytes(flac)

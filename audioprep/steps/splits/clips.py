@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from audioprep.errors import SplitError
 from audioprep.io.layout import Layout
@@ -129,9 +128,7 @@ def read_clips(layout: Layout, *, measured: bool) -> Clips:
         return join_clips(layout.dataset, declared)
     used = read_table(layout.cuts / "_used.parquet")
     status = read_table(layout.audio / "status.parquet", ["id", "status"])
-    path = layout.audio / "facts.parquet"
-    there = pq.read_schema(path).names if path.is_file() else _MEASURED
-    return join_clips(layout.dataset, declared, used, status, read_table(path, [k for k in _MEASURED if k in there]))
+    return join_clips(layout.dataset, declared, used, status, read_table(layout.audio / "facts.parquet", _MEASURED))
 
 
 def join_clips(

@@ -6,14 +6,18 @@
 2. Where two words match, so must those near them, up to half a second before and after.
 3. At such an alignment the whole overlap, or the best stretch of it, is weighed: every word speaks for the two being the
    same as far as fewer than 30 % of its bits differ, and against it as far as more do. The sum is the evidence, in bits.
-4. Enough evidence decides; where there is a little, the waves do.
+4. Enough evidence decides; where there is a little, the waves do. They also do where the part that matches repeats itself,
+   as a vibrato, a dialled number, a clock or a drum loop does: its words are one period told many times, and any sound of
+   that pitch or on that grid has them.
 
 Measured on 3,000 spoken digits of 0.4 s (FSDD: 50 takes of a digit by one speaker are as close as recordings get, and an
 exhaustive cross-correlation of the waves finds no copies) and on 400 field recordings of 5 s (ESC-10): no false pair, with
 waves or without. Of their copies (MP3, Vorbis and Opus, 8 to 48 kHz, louder or softer, shifted, cut to a half, and all of
 that at once) 99.2 % and 99.8 % are found with waves, 95.4 % and 99.6 % without. Among a million clips keys are longer: 92 %
 of the digits' copies and as many as before of the field recordings'. What is missed is 0.2 s long, or an MP3 at the lowest
-rate. Held notes and hums have no fingerprint and are not found at all; copies of their bytes and samples are.
+rate. Held notes and hums have no fingerprint and are not found at all; copies of their bytes and samples are. Copies of
+sounds that repeat themselves are found with waves only; two that a machine made alike, as the clicks of one metronome, are
+a pair then, as their waves agree.
 
 Shape letters: C clips, W words of all clips, K pairs of words or of clips.
 """
@@ -59,6 +63,12 @@ _OVERWHELMING_BITS, _OVERWHELMING_RATE = 300.0, 0.24
 _ENOUGH_BITS, _ENOUGH_RATE = 40.0, 0.22
 _OPEN_BITS, _OPEN_RATE = 15.0, 0.29
 _MIN_CORRELATION = 0.85
+# A part repeats itself where it is closer than neutral to what comes 0.13 s (later than what counts as steady) to 2.5 s
+# after: at its best lag a vibrato differs in 2 to 16 % of the bits, a real clock in 8 to 34 %, other clips in over 40 %.
+_FIRST_REPEAT_WORDS, _REPEAT_WORDS = 13, 500
+# A clip's periodic partners whose waves are compared, the most similar first; the rest are left out. Enough to
+# connect a crowd of copies.
+_MAX_PERIODIC = 32
 # What is held at a time.
 _PART_WORDS = 1 << 24
 _CHUNK_WORDS = 1 << 22
@@ -97,8 +107,8 @@ def near_duplicates(
     Args:
         ids: Names of the recordings, each once. The result does not depend on the order of the rows.
         fingerprints: The fingerprint of each, from `dsp.fingerprint`; null or empty for silence.
-        load_wave: Returns the stored wave of an id, for the few pairs that fingerprints leave open. Without it these
-            are left out.
+        load_wave: Returns the stored wave of an id, for the few pairs that fingerprints leave open and for those of
+            periodic sounds. Without it these are left out.
         rate_hz: Rate of those waves, Hz.
 
     Returns:
@@ -111,15 +121,21 @@ def near_duplicates(
     words, row_C = _in_order_of_ids(ids, fingerprints)
     wave = None if load_wave is None else lru_cache(maxsize=_WAVES_HELD)(load_wave)
     pairs = []
-    for (first, second), alignments in groupby(_alignments(words).tolist(), key=itemgetter(0, 1)):
-        evidence = max((_weigh(words, *row) for row in alignments), key=lambda found: (found.is_enough, found.bits))
-        a, b, offset_s = int(row_C[first]), int(row_C[second]), evidence.offset_words * HOP_S
-        is_pair = evidence.is_enough
-        if wave is not None and evidence.is_open:
-            is_pair = correlation(wave(ids[a]), wave(ids[b]), rate_hz, offset_s) >= _MIN_CORRELATION
-        if is_pair:
-            similarity = 1.0 - 2.0 * evidence.error_rate
-            pairs.append(Pair(a, b, similarity, offset_s) if a < b else Pair(b, a, similarity, -offset_s))
+    for first, of_first in groupby(_alignments(words).tolist(), key=itemgetter(0)):
+        num_periodic = 0
+        for second, evidence in _best_first(words, of_first):
+            is_pair, is_open = evidence.is_enough, evidence.is_open
+            if is_pair and _is_periodic(words, first, second, evidence):
+                is_pair, is_open = False, True
+                num_periodic += 1
+            a, b, offset_s = int(row_C[first]), int(row_C[second]), evidence.offset_words * HOP_S
+            if wave is not None and is_open:
+                is_pair = correlation(wave(ids[a]), wave(ids[b]), rate_hz, offset_s) >= _MIN_CORRELATION
+            if is_pair:
+                similarity = 1.0 - 2.0 * evidence.error_rate
+                pairs.append(Pair(a, b, similarity, offset_s) if a < b else Pair(b, a, similarity, -offset_s))
+            if num_periodic == _MAX_PERIODIC:
+                break
     return sorted(pairs)
 
 
@@ -144,11 +160,13 @@ class _Evidence:
         bits: By how many bits they are closer than the neutral share of wrong bits is; negative speaks against it.
         error_rate: Share of wrong bits.
         offset_words: Where the second clip starts on the axis of the first.
+        part: The words of the first clip that were weighed.
     """
 
     bits: float
     error_rate: float
     offset_words: int
+    part: slice
 
     @property
     def is_overwhelming(self) -> bool:
@@ -275,6 +293,15 @@ def _error_rate(words_W: UInt32, start_K: Int64, stop_K: Int64, lag_K: Int64) ->
     return np.where(num_known_K > 0, num_wrong_K / (_WORD_BITS * np.maximum(num_known_K, 1)), 1.0)
 
 
+def _best_first(words: _Words, of_first: Iterator[list[int]]) -> list[tuple[int, _Evidence]]:
+    """Return each second clip that one first clip may match, and the evidence of their best alignment, likest first."""
+    best = [
+        (second, max((_weigh(words, *row) for row in rows), key=lambda found: (found.is_enough, found.bits)))
+        for second, rows in groupby(of_first, key=itemgetter(1))
+    ]
+    return sorted(best, key=lambda found: found[1].error_rate)
+
+
 def _weigh(words: _Words, first: int, second: int, lag: int) -> _Evidence:
     """Weigh the whole overlap of two clips, or the stretch of it that speaks most for them."""
     first_words, second_words = (
@@ -288,15 +315,38 @@ def _weigh(words: _Words, first: int, second: int, lag: int) -> _Evidence:
     best_stop = int(np.argmax(total - np.minimum.accumulate(total)))
     best_start = int(np.argmin(total[: best_stop + 1]))
 
-    def evidence(part: slice, min_share: float) -> _Evidence:
-        num_known, num_wrong = int(is_known[part].sum()), int(wrong[part].sum())
+    def evidence(part_start: int, part_stop: int, min_share: float) -> _Evidence:
+        num_known, num_wrong = int(is_known[part_start:part_stop].sum()), int(wrong[part_start:part_stop].sum())
+        part = slice(start + part_start, start + part_stop)
         if not num_known or num_known < min_share * shorter:
-            return _Evidence(-math.inf, 1.0, offset)
+            return _Evidence(-math.inf, 1.0, offset, part)
         error_rate = num_wrong / (_WORD_BITS * num_known)
-        return _Evidence((_NEUTRAL_RATE - error_rate) * _WORD_BITS * num_known, error_rate, offset)
+        return _Evidence((_NEUTRAL_RATE - error_rate) * _WORD_BITS * num_known, error_rate, offset, part)
 
-    stretch = evidence(slice(best_start, best_stop), _MIN_STRETCH_SHARE)
-    return stretch if stretch.is_overwhelming else evidence(slice(None), _MIN_SHARE)
+    stretch = evidence(best_start, best_stop, _MIN_STRETCH_SHARE)
+    return stretch if stretch.is_overwhelming else evidence(0, stop - start, _MIN_SHARE)
+
+
+def _is_periodic(words: _Words, first: int, second: int, evidence: _Evidence) -> bool:
+    """Tell whether the part that two clips have in common repeats itself in either of them."""
+    parts = []
+    for clip, offset in ((first, 0), (second, evidence.offset_words)):
+        start = words.start_C[clip] - offset
+        parts.append(words.words_W[start + evidence.part.start : start + evidence.part.stop])
+    return any(_repeats(part_W) for part_W in parts)
+
+
+def _repeats(words_W: UInt32) -> bool:
+    """Tell whether the middle of some words is like what comes one period later, by any period up to half of it."""
+    surplus = max(0, len(words_W) - _REPEAT_WORDS)
+    words_W = words_W[surplus // 2 : len(words_W) - (surplus + 1) // 2]
+    min_known = _MIN_STRETCH_SHARE * np.count_nonzero(words_W)
+    for lag in range(_FIRST_REPEAT_WORDS, len(words_W) // 2 + 1):
+        wrong, is_known = _compare(words_W[:-lag], words_W[lag:])
+        num_known = np.count_nonzero(is_known)
+        if num_known >= max(1, min_known) and wrong.sum() <= _NEUTRAL_RATE * _WORD_BITS * num_known:
+            return True
+    return False
 
 
 def _compare(one_K: UInt32, other_K: UInt32) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:

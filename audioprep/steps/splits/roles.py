@@ -21,7 +21,7 @@ ROLES = ("unused", "train", "valid", "test")
 UNUSED, TRAIN, VALID, TEST = range(4)
 GROUPED = "grouped"
 _FOLD = re.compile(r"[1-9]\d*")
-_GROUPED_FOLDS = re.compile(r"grouped-(\d+)fold")
+_GROUPED_FOLDS = re.compile(r"grouped-([1-9]\d*)fold")
 _GROUPED_SHARES = {TRAIN: 8, VALID: 1, TEST: 1}
 _REMEDY = "use grouped-5fold"
 
@@ -78,6 +78,11 @@ def make_roles(
     if match := _GROUPED_FOLDS.fullmatch(name):
         return _grouped_folds(clips, int(match[1]), seed, copies)
     raise SplitError(unknown_name("split", name, split_names(clips)))
+
+
+def is_generated(name: str) -> bool:
+    """Tell whether a split of this name is generated, for any corpus."""
+    return name == GROUPED or _GROUPED_FOLDS.fullmatch(name) is not None
 
 
 def check_parts(roles: Roles) -> None:

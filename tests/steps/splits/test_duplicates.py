@@ -109,6 +109,54 @@ def test_notes_hums_and_silence_have_no_duplicates():
     assert pairs_of(waves, load=True) == set()
 
 
+def vibrato(rng, time_s):
+    """Return a note of 440 Hz whose pitch swings five times a second; phases and partials are its own."""
+    phase = 2 * np.pi * 440 * time_s + 3 * np.sin(2 * np.pi * 5 * time_s + rng.uniform(0, 6.28))
+    return sum(rng.uniform(0.1, 1.0) / k * np.sin(k * phase + rng.uniform(0, 6.28)) for k in range(1, 12))
+
+
+def dialled(rng, time_s):
+    """Return one key of a telephone pressed again and again, 0.2 s of 0.4 s; every press has its own phases."""
+    press, is_down = (time_s / 0.4).astype(int), time_s % 0.4 < 0.2
+    low, high = rng.uniform(0, 6.28, (2, press[-1] + 1))
+    return is_down * (np.sin(2 * np.pi * 697 * time_s + low[press]) + np.sin(2 * np.pi * 1209 * time_s + high[press]))
+
+
+def periodic(make, number, seconds=5):
+    rng, time_s = np.random.default_rng(number), np.arange(seconds * RATE_HZ) / RATE_HZ
+    return (0.1 * make(rng, time_s) + rng.normal(scale=1e-4, size=time_s.size)).astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [vibrato, dialled])
+def test_of_sounds_that_repeat_themselves_only_the_waves_tell_copies(make, monkeypatch):
+    waves = {f"{number:02d}": periodic(make, number) for number in range(12)}
+    assert pairs_of(waves) == pairs_of(waves, load=True) == set()
+    waves |= {"copy": through(0.5 * waves["07"][4321:], "MP3")}
+    assert pairs_of(waves, load=True) == {frozenset(("copy", "07"))}
+    monkeypatch.setattr(duplicates, "_repeats", lambda words_W: False)
+    assert len(pairs_of(waves)) > 60, "by their fingerprints alone they are all one sound"
+
+
+def test_clicks_on_a_grid_are_no_drum_beat():
+    waves, hit_s = {}, np.arange(2000) / RATE_HZ
+    for number in range(4):
+        rng = np.random.default_rng(number)
+        clicks_T, beat_T = rng.normal(scale=1e-5, size=(2, 5 * RATE_HZ))
+        for place in range(number * 500, clicks_T.size - 2000, RATE_HZ // 2):
+            clicks_T[place : place + 50] += 0.5 * np.exp(-np.arange(50) / 8)
+            beat_T[place : place + 2000] += 0.3 * np.sin(2 * np.pi * 60 * hit_s) * np.exp(-hit_s / 0.05)
+        waves |= {f"clicks-{number}": clicks_T.astype(np.float32), f"beat-{number}": beat_T.astype(np.float32)}
+    assert not [pair for pair in pairs_of(waves, load=True) if len({name[:4] for name in pair}) > 1]
+
+
+def test_of_a_crowd_of_periodic_sounds_few_waves_are_loaded(monkeypatch):
+    monkeypatch.setattr(duplicates, "_MAX_PERIODIC", 2)
+    waves, loaded = {f"{number:02d}": periodic(vibrato, number) for number in range(12)}, []
+    fingerprints = [fingerprint(wave_T, RATE_HZ) for wave_T in waves.values()]
+    assert near_duplicates(list(waves), fingerprints, lambda name: loaded.append(name) or waves[name]) == []
+    assert len(loaded) <= 3 * len(waves)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.permutations(range(30)))
 def test_the_order_of_the_rows_does_not_matter(order):
