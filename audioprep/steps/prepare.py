@@ -337,7 +337,8 @@ def _summary(layout: Layout, split_name: str) -> Iterator[str]:
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in _KINDS)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
     yield f"  card      {layout.data / 'card.md'}"
-    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}`"
+    where = "" if layout.data == Layout.in_project(layout.dataset).data else f" --data {layout.data}"
+    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}{where}`"
 
 
 def _plain(value: object) -> str:
