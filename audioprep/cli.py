@@ -215,7 +215,7 @@ def _split_rows(corpus: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for variant in corpus["variants"]:
         counts = (variant["name"], _number(variant["num_clips"]), _number(variant["num_classes"]))
         for split in variant["splits"] or [{"name": "none; grouped-5fold", "sizes": None, "known": {}, "about": ""}]:
-            sizes = ", ".join(f"{part} {size:,}" for part, size in (split["sizes"] or {}).items()) or "-"
+            sizes = ", ".join(f"{part} {_number(size)}" for part, size in (split["sizes"] or {}).items()) or "-"
             about = "; ".join(filter(None, (variant["about"], split["about"])))
             yield (*counts, split["name"], sizes, str(len(split["known"])), about)
             counts = ("", "", "")

@@ -103,7 +103,7 @@ class Split:
     Attributes:
         name: For example `official-5fold`, `fault-filtered`.
         about: What it is and where it comes from, in one line.
-        sizes: Published number of clips of each part; None where it is not fixed.
+        sizes: Published number of clips of each part; None where none is published.
         known: Leaks that it is known to have: a group, or the id of a clip that is a copy, and why. They are reported
             apart, never repaired. A finding is known if its group is here, or every one of its clips but one.
         shares_groups: Why its parts share groups by design; empty where they may not.
@@ -111,7 +111,7 @@ class Split:
 
     name: str
     about: str
-    sizes: Mapping[str, int] | None = None
+    sizes: Mapping[str, int | None] | None = None
     known: Mapping[str, str] = field(default_factory=dict)
     shares_groups: str = ""
 

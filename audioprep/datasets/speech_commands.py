@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from audioprep.datasets.recipe import Archive, Clip, Recipe, Source, Split, Variant, clip_id
+from audioprep.datasets.recipe import SUBSETS, Archive, Clip, Recipe, Source, Split, Variant, clip_id
 
 COMMANDS = frozenset(["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes"])
 UNKNOWN, SILENCE, NOISE = "_unknown_", "_silence_", "_background_noise_"
@@ -123,14 +123,15 @@ TEST_2 = _archive(
 )
 
 
-def _variant(version: int, num_classes: int, about: str, train: int, valid: int, test: int) -> Variant:
+def _variant(version: int, num_classes: int, about: str, *sizes: int | None) -> Variant:
     name = f"v{version}-{num_classes}"
     rule = (
         "by speaker, train, valid and the separate test set" if num_classes == 12 else "by speaker, the published lists"
     )
     known = SILENCE_LEAKS if num_classes == 12 else {}
-    split = Split(name, rule, {"train": train, "valid": valid, "test": test}, known)
-    return Variant(name, about, num_clips=train + valid + test, num_classes=num_classes, splits=(split,))
+    split = Split(name, rule, dict(zip(SUBSETS, sizes, strict=True)), known)
+    num_clips = None if None in sizes else sum(filter(None, sizes))
+    return Variant(name, about, num_clips, num_classes, splits=(split,))
 
 
 def _clips(source: Source, variant: str) -> Iterator[Clip]:
@@ -157,7 +158,7 @@ RECIPE = Recipe(
         _variant(2, 12, "ten commands, _unknown_ and _silence_, version 0.02", 85_511, 10_102, 4_890),
         _variant(2, 10, "the ten commands of version 0.02", 30_769, 3_703, 4_074),
         _variant(1, 30, "all words of version 0.01", 51_088, 6_798, 6_835),
-        _variant(1, 12, "ten commands, _unknown_ and _silence_, version 0.01", 51_756, 6_919, 3_081),
+        _variant(1, 12, "ten commands, _unknown_ and _silence_, version 0.01", None, None, 3_081),
     ),
     window_s=1.0,
     defects=("many clips are shorter than a second: words were cut at the end of the recording",),

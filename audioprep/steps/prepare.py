@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,8 +150,13 @@ def _alone_in(layout: Layout) -> Iterator[None]:
             ) from None
         except OSError:  # a file system without locks, as on some clusters
             pass
-        yield
-        lock.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            for folder in (lock.parent, layout.data):  # those of a run that was refused are empty
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def _check_out(name: str, layout: Layout, root: Path | None) -> None:
