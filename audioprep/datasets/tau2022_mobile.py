@@ -8,8 +8,11 @@ Defects  segments of b, c and s1 to s6 are copies of segments of a, recorded at 
 Only the development set is taken: the evaluation set is published without labels.
 """
 
-from audioprep.datasets.recipe import Recipe, Split, Variant
-from audioprep.datasets.tau2019 import SCENES, development_set, scene_clips
+from dataclasses import replace
+
+from audioprep.datasets.recipe import Split, Variant
+from audioprep.datasets.tau2019 import SCENES, development_set
+from audioprep.datasets.tau2020_mobile import RECIPE as TAU2020
 
 # MD5 of audio.1.zip, audio.2.zip, …
 _AUDIO_MD5 = """
@@ -22,16 +25,12 @@ _AUDIO_MD5 = """
 """
 _META_MD5 = "419b6ff6570f1030730352dc80cd8d15"
 
-RECIPE = Recipe(
+RECIPE = replace(
+    TAU2020,
     name="tau2022_mobile",
     title="TAU Urban Acoustic Scenes 2022 Mobile, development set",
-    license="free for non-commercial academic use",
     homepage="https://zenodo.org/records/6337421",
-    cite="T. Heittola, A. Mesaros, T. Virtanen, Acoustic scene classification in DCASE 2020 Challenge: generalization across "
-    "devices and low complexity solutions, DCASE 2020",
-    get="downloads 17 archives",
     archives=development_set("6337421", "2022-mobile", _AUDIO_MD5, _META_MD5),
-    clips=scene_clips,
     variants=(
         Variant(
             num_clips=230_350,
@@ -48,9 +47,4 @@ RECIPE = Recipe(
         ),
     ),
     window_s=1.0,
-    hours=64.0,
-    defects=(
-        "segments of devices b, c and s1 to s6 are copies of segments of device a, at the same location, so never in the other part",
-        "devices s4, s5 and s6 are in test only",
-    ),
 )

@@ -1,9 +1,10 @@
 """The corpora as plain values, for the command line and for scripts."""
 
+from dataclasses import asdict
 from typing import Any
 
 from audioprep.datasets import all_recipes
-from audioprep.datasets.recipe import Archive, Recipe, Split, Variant
+from audioprep.datasets.recipe import Archive, Recipe, Variant
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -40,17 +41,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
         "num_classes": variant.num_classes,
         "is_multi_label": variant.is_multi_label,
         "default_split": variant.default_split,
-        "splits": [_split(split) for split in variant.splits],
-    }
-
-
-def _split(split: Split) -> dict[str, Any]:
-    return {
-        "name": split.name,
-        "about": split.about,
-        "sizes": None if split.sizes is None else dict(split.sizes),
-        "known": dict(split.known),
-        "shares_groups": split.shares_groups,
+        "splits": [asdict(split) for split in variant.splits],
     }
 
 

@@ -1,6 +1,5 @@
 """One command for a whole corpus: its rules into params.yaml, then its data stages, through DVC or straight to a folder."""
 
-import fcntl
 import io
 import os
 import re
@@ -24,6 +23,7 @@ from audioprep.datasets.recipe import Archive, Recipe, Variant
 from audioprep.engine import INDEX_NAME, read_index, write_atomically
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, SplitError, unknown_name
 from audioprep.io.archives import Place, open_members
+from audioprep.io.fetch.part import try_lock
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
@@ -142,14 +142,10 @@ def _alone_in(layout: Layout) -> Iterator[None]:
     lock = layout.work.parent / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             raise DatasetError(
                 f"{layout.data}: expected no other run there, got one that is at work; wait until it has ended"
-            ) from None
-        except OSError:  # a file system without locks, as on some clusters
-            pass
+            )
         try:
             yield
         finally:
@@ -178,14 +174,15 @@ def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> Rec
     """Return the corpus's rules, with what the options change, and put given archives in their place."""
     rule = params.recipes.get(name) or _new_rule(name, params, asked.root)
     recipe = load_recipe(rule.recipe)
+    variant = recipe.variant(asked.variant or rule.variant)
     _check_options(name, recipe, rule, asked)
     changes: dict[str, Any] = {"root": str(asked.root)} if asked.root else {}
     if asked.variant and asked.variant != rule.variant:
-        changes |= {"variant": asked.variant, "split": recipe.variant(asked.variant).default_split}
-    declared = {split.name for split in recipe.variant(asked.variant or rule.variant).splits}
+        changes |= {"variant": variant.name, "split": variant.default_split}
+    declared = {split.name for split in variant.splits}
     if asked.root and not recipe.archives:
         # What cannot be read is refused before anything is written.
-        clips = list_clips(name, recipe, recipe.variant(), open_members([Place((str(asked.root),))], layout.work))
+        clips = list_clips(name, recipe, variant, open_members([Place((str(asked.root),))], layout.work / "archives"))
         declared = {split for clip in clips for split in clip.splits}
         if name not in params.recipes:
             # Folds before fixed parts.
@@ -195,12 +192,11 @@ def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> Rec
             raise SplitError(unknown_name(f"{name}: split", asked.split, {*declared, "grouped", "grouped-5fold"}))
         changes["split"] = asked.split
     if asked.archives:
-        changes["archive"] = _place_all(recipe, recipe.variant(asked.variant or rule.variant), layout, asked.archives)
+        changes["archive"] = _place_all(recipe, variant, layout, asked.archives)
     return RecipeRule.model_validate(rule.model_dump() | changes)
 
 
 def _check_options(name: str, recipe: Recipe, rule: RecipeRule, asked: Asked) -> None:
-    recipe.variant(asked.variant or rule.variant)
     if asked.archives and asked.root:
         raise DatasetError(f"{name}: expected --archive or --root, got both; give one")
     if asked.root and not asked.root.is_dir():

@@ -98,14 +98,14 @@ def test_a_file_that_appears_just_before_the_lock_is_left_alone(tmp_path, server
         (tmp_path / "a.zip").write_bytes(b"theirs")
         return True
 
-    monkeypatch.setattr(part, "_lock", lock)
+    monkeypatch.setattr(part, "try_lock", lock)
     fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT))])
     assert names(tmp_path) == ["a.zip"]
     assert server.gets() == []
 
 
 def test_a_part_that_another_process_deletes_just_before_the_lock(tmp_path, server, monkeypatch):
-    real, growing, deleted = part._lock, tmp_path / "a.zip.part", []
+    real, growing, deleted = part.try_lock, tmp_path / "a.zip.part", []
 
     def lock(file):
         if not deleted:
@@ -113,7 +113,7 @@ def test_a_part_that_another_process_deletes_just_before_the_lock(tmp_path, serv
             deleted.append(growing)
         return real(file)
 
-    monkeypatch.setattr(part, "_lock", lock)
+    monkeypatch.setattr(part, "try_lock", lock)
     fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT))])
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from audioprep.console import say, size_text
 from audioprep.engine import write_atomically
@@ -109,7 +109,7 @@ def locked_part(path: Path, pause: Callable[[float], None]) -> Iterator[Part | N
     growing, is_said = part_path(path), False
     while not path.exists():
         with growing.open("ab", buffering=0) as file:
-            if _lock(file):
+            if try_lock(file):
                 # Another process may have renamed or deleted the file between our opening and our locking it.
                 if _is_at(file, growing):
                     part = Part(growing, file)
@@ -126,7 +126,8 @@ def locked_part(path: Path, pause: Callable[[float], None]) -> Iterator[Part | N
     yield None
 
 
-def _lock(file: BinaryIO) -> bool:
+def try_lock(file: IO[Any]) -> bool:
+    """Lock a file until it is closed; tell whether no other process has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

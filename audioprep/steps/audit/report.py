@@ -17,7 +17,7 @@ _COLUMNS = (*ROLES[1:], ROLES[0])
 
 def new_leaks(audit: dict[str, Any]) -> int:
     """Return how many leaks there are that the split is not known to have."""
-    return sum(count["num_findings"] for count in audit["counts"] if count["severity"] == "leak" and not count["known"])
+    return _num_leaks(audit, known=False)
 
 
 def leaks_message(audit: dict[str, Any], on_leak: str = "fail") -> str:
@@ -42,7 +42,7 @@ def leaks_message(audit: dict[str, Any], on_leak: str = "fail") -> str:
 
 def headline(audit: dict[str, Any]) -> str:
     """Return what was found in a few words: leaks, then copies and whatever else is a warning."""
-    known = sum(count["num_findings"] for count in audit["counts"] if count["severity"] == "leak" and count["known"])
+    known = _num_leaks(audit, known=True)
     leaks = f"{new_leaks(audit) or 'no'} new leaks" + (f", {known:,} known" if known else "")
     kinds: dict[str, int] = {}
     for count in audit["counts"]:
@@ -80,18 +80,6 @@ def to_markdown(audit: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary_lines(audit: dict[str, Any]) -> list[str]:
-    """Return the audit in a few lines for a terminal."""
-    head = f"{audit['dataset']}/{audit['split']}: {_totals(audit)}"
-    lines = [] if audit["counts"] else ["  nothing found"]
-    for count in audit["counts"]:
-        kind = f"{_words(count['kind'])}, {_words(count['scope'])}"
-        clips = f", {count['num_ids']:,} clip{'s' * (count['num_ids'] > 1)}" if count["num_ids"] else ""
-        known = ", known" if count["known"] else ""
-        lines.append(f"  {count['severity']}{known}: {kind}: {count['num_findings']:,}{clips}")
-    return [head, *(f"  {note}" for note in audit["notes"]), *lines] + [_basis(audit).strip()] * bool(_basis(audit))
-
-
 def show(audit: dict[str, Any]) -> None:
     """Print the audit for people: the split, what was found of each kind, and the gravest findings."""
     say(f"{audit['dataset']}/{audit['split']}: {_totals(audit)}")
@@ -122,6 +110,11 @@ def show(audit: dict[str, Any]) -> None:
         say(f"  {found['severity']}: {_words(found['kind'])}, {found['what']}{about}{known}")
     if len(audit["findings"]) > _MAX_SAID:
         say(f"  and {len(audit['findings']) - _MAX_SAID:,} more")
+
+
+def _num_leaks(audit: dict[str, Any], *, known: bool) -> int:
+    leaks = (count for count in audit["counts"] if count["severity"] == "leak" and count["known"] == known)
+    return sum(count["num_findings"] for count in leaks)
 
 
 def _roles_of(audit: dict[str, Any]) -> list[str]:

@@ -47,8 +47,9 @@ def card(layout: Layout) -> None:
     Raises:
         ShardError: A stage before this one has not run.
     """
-    summary, audit = _summary(layout), _read_audit(layout)
+    audit = _read_audit(layout)
     declared = read_table(layout.raw / "clips.parquet", ["id", "group", "attributes"])
+    summary = _summary(layout, audit, declared["attributes"])
     folder = fresh_folder(layout.data / "card")
     has_attribution = write_attribution(folder / "attribution.csv", declared, summary["license"])
     _write_classes(folder / "classes.csv", summary["classes"])
@@ -57,11 +58,10 @@ def card(layout: Layout) -> None:
     write_atomically(folder / "summary.json", json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def _summary(layout: Layout) -> dict[str, Any]:
-    about, ledger, audit = read_about(layout), read_ledger(layout), _read_audit(layout)
+def _summary(layout: Layout, audit: dict[str, Any], attributes: pa.ChunkedArray) -> dict[str, Any]:
+    about, ledger = read_about(layout), read_ledger(layout)
     clips = read_clips(layout, measured=True)
     status = read_table(layout.audio / "status.parquet")
-    attributes = read_table(layout.raw / "clips.parquet", ["attributes"])["attributes"]
     containers = count_values(read_table(layout.audio / "facts.parquet", ["container"])["container"])
     roles = summarise_split(clips, read_table(layout.splits / f"{audit['split']}.parquet"))
     summary = summarise_clips(clips)
