@@ -29,7 +29,7 @@ HOMES = {
     "zipfile": ("io/archives/", "datasets/synthesis/archive.py"),
     "sqlite3": ("io/archives/",),
     "rich": ("console.py",),
-    "typer": ("cli.py",),
+    "typer": ("cli/",),
     "pydantic": ("config/",),
     "ruamel": ("config/base.py", "steps/prepare.py"),
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/"),
@@ -38,7 +38,7 @@ HOMES = {
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),
-    "multiprocessing": ("engine.py", "model/folds.py"),
+    "multiprocessing": ("engine/", "model/folds.py"),
 }
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))

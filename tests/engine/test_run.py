@@ -213,7 +213,7 @@ def test_publishing_across_disks_copies(tmp_path, monkeypatch):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setenv("AUDIOPREP_WORKERS", "1")
-    monkeypatch.setattr(engine.os, "link", refuse)
+    monkeypatch.setattr("os.link", refuse)
     assert (_published(tmp_path, _tasks(7)) / "sub" / "0-a.txt").read_text() == "7\n"
 
 

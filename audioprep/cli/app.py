@@ -1,0 +1,54 @@
+"""The command line: what every command shares."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audioprep.console import say
+from audioprep.io.layout import Layout
+
+app = typer.Typer(
+    name="audioprep",
+    help="Audio classification corpora to verified, leak-checked, shareable feature shards.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        from importlib.metadata import version
+
+        say(f"audioprep {version('audioprep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command; `main` looks for --debug itself."""
+
+
+def layouts_in(data: Path) -> list[Layout]:
+    """Return the corpora below a folder, or the one that lies in it."""
+    from audioprep.io.ledger import read_ledger
+
+    if (data / "raw").is_dir():
+        here = Layout.in_folder(data.resolve().name, data)
+        return [replace(here, dataset=read_ledger(here)["dataset"])]
+    folders = sorted(data.iterdir()) if data.is_dir() else []
+    return [Layout.in_folder(folder.name, folder) for folder in folders if (folder / "raw").is_dir()]
+
+
+def say_json(values: object) -> None:
+    """Print values for scripts."""
+    say(json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False))

@@ -1,0 +1,52 @@
+"""Commands that look at what was prepared."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audioprep.cli.app import app, layouts_in, say_json
+from audioprep.console import say
+from audioprep.errors import DatasetError
+
+
+@app.command()
+def inspect(
+    what: Annotated[str, typer.Argument(metavar="ID_OR_SHARD", help="A clip's id, or the path of a shard.")],
+    data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = Path("data"),
+    picture: Annotated[Path | None, typer.Option(help="Where the picture goes.")] = None,
+) -> None:
+    """Show the facts and decisions of one clip, with a picture, or the content of one shard."""
+    from audioprep.steps.inspect import describe_clip, describe_shard
+
+    if Path(what).is_file():
+        lines = describe_shard(Path(what))
+    else:
+        lines = describe_clip(layouts_in(data), what, picture or Path("reports", "inspect", f"{what}.png"))
+    for line in lines:
+        say(line)
+
+
+@app.command()
+def audit(
+    name: Annotated[str, typer.Argument(help="A corpus that is prepared, or whose metadata are there.")],
+    split: Annotated[
+        str | None, typer.Option(help="Any split of the corpus; the prepared one where none is named.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = Path("data"),
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,  # noqa: FBT002 - typer calls it so
+) -> None:
+    """Show what would make a score on a split untrue: leaks, copies, conflicting labels, outliers."""
+    from audioprep.config.data import DataParams, load_data_params
+    from audioprep.errors import unknown_name
+    from audioprep.steps.audit import audit as find
+    from audioprep.steps.audit.report import show
+
+    layouts = {layout.dataset: layout for layout in layouts_in(data)}
+    if not layouts:
+        raise DatasetError(f"{data}: expected a prepared corpus, found none; run `audioprep prepare {name}` first")
+    if name not in layouts:
+        raise DatasetError(unknown_name("prepared corpus", name, layouts))
+    params = load_data_params() if Path("params.yaml").is_file() else DataParams()
+    found = find(layouts[name], split, params.split)
+    say_json(found) if as_json else show(found)

@@ -1,0 +1,33 @@
+"""How shard tasks are run: in processes, resumable after a kill, and published by an index that comes last.
+
+A task maps the inputs of one shard to the files of one shard, and knows nothing else. Its fingerprint is a
+hash of everything that decides its bytes: inputs, rule and code version. A finished shard waits in the work
+folder under its fingerprint until all shards of its folder are there; then they are linked into the folder
+and `_index.json` is written. A folder without that file is unfinished; the next run makes what is missing.
+"""
+
+from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
+from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
+from audioprep.engine.processes import num_workers
+from audioprep.engine.run import run_shards
+from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
+
+__all__ = [
+    "INDEX_NAME",
+    "Shard",
+    "ShardFunction",
+    "ShardTask",
+    "auto_num_shards",
+    "file_identity",
+    "file_sha256",
+    "fingerprint",
+    "fresh_folder",
+    "is_published",
+    "num_workers",
+    "publish",
+    "read_index",
+    "run_shards",
+    "shard_of",
+    "write_atomically",
+    "write_index",
+]

@@ -1,0 +1,99 @@
+"""Publishing a folder of shards: `_index.json` comes last and is the commit point."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from audioprep.engine.files import file_identity, write_atomically
+from audioprep.engine.tasks import Shard, ShardTask
+from audioprep.errors import ShardError
+
+INDEX_NAME = "_index.json"
+
+
+def publish(
+    shards: Iterable[Shard], out: Path, place: Callable[[str], str | None], header: dict[str, Any], work: Path
+) -> None:
+    """Link the files of finished shards into their folder, write the index, and clear the work folder, in this order.
+
+    Args:
+        shards: All shards of the folder.
+        out: The folder; files beside the shards are there already, and the index vouches for them too.
+        place: Gives a shard file's path below `out`, or None for a file that was only for the caller.
+        header: What the index says before its list of shards, for example the rule.
+        work: Folder of finished shards, which has done its duty then.
+
+    Raises:
+        ShardError: A file of a finished shard is gone.
+    """
+    beside = {
+        path.relative_to(out).as_posix(): file_identity(path) for path in sorted(out.rglob("*")) if path.is_file()
+    }
+    entries = []
+    for shard in shards:
+        placed = {name: target for name in shard.files if (target := place(name)) is not None}
+        for name, target in placed.items():
+            _link(shard.folder / name, out / target)
+        files = {target: shard.files[name] for name, target in sorted(placed.items())}
+        entries.append({"shard": shard.index, "rows": shard.num_rows, "fingerprint": shard.fingerprint, "files": files})
+    write_index(out, {**header, "files": beside, "shards": entries})
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def write_index(out: Path, index: dict[str, Any]) -> None:
+    """Write `_index.json`, the commit point of a folder, atomically."""
+    write_atomically(out / INDEX_NAME, json.dumps(index, indent=1, sort_keys=True) + "\n")
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Return the index of a finished folder.
+
+    Raises:
+        ShardError: There is no valid index: the folder is unfinished or is not one of ours.
+    """
+    path = folder / INDEX_NAME
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(index, dict):
+            return index
+    except FileNotFoundError:
+        raise ShardError(f"{folder}: expected {INDEX_NAME}, found none; run the stage that makes this folder") from None
+    except ValueError:
+        pass
+    raise ShardError(f"{path}: expected a JSON index, got something else; delete the folder and run its stage again")
+
+
+def is_published(out: Path, tasks: Sequence[ShardTask], header: dict[str, Any]) -> bool:
+    """Tell whether a folder is finished and holds just what these tasks would make, so that nothing need be done.
+
+    Args:
+        out: The folder.
+        tasks: What it should hold.
+        header: What its index should say besides.
+    """
+    try:
+        index = read_index(out)
+        entries = {entry["shard"]: entry for entry in index.pop("shards")}
+        listings = [index.pop("files"), *(entry["files"] for entry in entries.values())]
+        wanted = {task.index: task.fingerprint for task in tasks}
+        return (
+            index == json.loads(json.dumps(header))
+            and {shard: entry["fingerprint"] for shard, entry in entries.items()} == wanted
+            and all((out / f).stat().st_size == x["bytes"] for listing in listings for f, x in listing.items())
+        )
+    except (ShardError, OSError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link, so that publishing costs no second copy and a kill in the middle loses nothing; copy across disks."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise ShardError(f"{source}: expected a finished shard, found none; run the stage again") from None
+    except OSError:
+        shutil.copyfile(source, target)

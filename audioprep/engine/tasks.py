@@ -1,0 +1,52 @@
+"""What a shard task is: its place, its fingerprint, and the shard that it becomes."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# A shard function gets the task's arguments and an empty folder, writes the shard's files there, and
+# returns how many rows they hold.
+ShardFunction = Callable[[Any, Path], int]
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One shard to be made."""
+
+    index: int
+    fingerprint: str
+    arguments: Any
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One finished shard: its files by name, with size and hash, in `folder` until it is published."""
+
+    index: int
+    fingerprint: str
+    folder: Path
+    num_rows: int
+    files: dict[str, dict[str, Any]]
+
+
+def fingerprint(*parts: object) -> str:
+    """Return the hash of everything that decides a shard's bytes.
+
+    Args:
+        parts: Values that JSON can write, with the same text on every machine.
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shard_of(recording_id: str, num_shards: int) -> int:
+    """Return the shard of a recording: a hash of its id alone, so that no other recording can move it."""
+    return int.from_bytes(hashlib.sha256(recording_id.encode()).digest()[:8], "big") % num_shards
+
+
+def auto_num_shards(num_clips: int) -> int:
+    """Return the default number of shards: the power of two that puts 128 to 256 clips in each, at least 4."""
+    return max(4, 1 << max(0, (num_clips - 1) // 256).bit_length())
