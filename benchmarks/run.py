@@ -32,10 +32,14 @@ def main() -> None:
     unknown = sorted(set(asked) - set(TOPICS))
     if unknown:
         raise SystemExit(f"benchmarks: expected topics of {', '.join(TOPICS)}, got {', '.join(unknown)}; mend the name")
-    failed = [topic for topic in asked if subprocess.run([sys.executable, HERE / f"{topic}.py"], check=False).returncode]
+    failed = [
+        topic for topic in asked if subprocess.run([sys.executable, HERE / f"{topic}.py"], check=False).returncode
+    ]
     show(known_rows())
     if failed:
-        raise SystemExit(f"benchmarks: {len(failed)} of {len(asked)} topics failed: {', '.join(failed)}; run them alone")
+        raise SystemExit(
+            f"benchmarks: {len(failed)} of {len(asked)} topics failed: {', '.join(failed)}; run them alone"
+        )
 
 
 if __name__ == "__main__":
