@@ -12,17 +12,30 @@ import numpy as np
 
 from audioprep.config.data import LogmelRule, MfccRule
 from audioprep.dsp.features import feature_kernel, windowed
-from audioprep.engine import ShardTask, fingerprint, fresh_folder, is_published, publish, read_index, run_shards
+from audioprep.engine import (
+    Earlier,
+    RestoreShard,
+    ShardTask,
+    fingerprint,
+    fresh_folder,
+    is_published,
+    publish,
+    read_index,
+    run_shards,
+)
 from audioprep.errors import ShardError
 from audioprep.io.audio import decode_flac
 from audioprep.io.feature_writer import STATS_NAME, merge_stats, part_name, write_features
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.tables import open_table, write_table
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 1
 
 FeatureRule = LogmelRule | MfccRule
+
+_OWN_STATS_NAME = "stats.parquet"
 
 
 def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
@@ -67,12 +80,13 @@ def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
         "rate_hz": rate_hz,
         "window_s": window_s,
     }
-    if is_published(layout.features(kind), tasks, header):
+    out, work, log = layout.features(kind), layout.work / kind, layout.log / f"{kind}.jsonl"
+    if is_published(out, tasks, header, log):
         return
-    work = layout.work / kind
-    shards = run_shards(tasks, make_feature_shard, work, label=f"{kind} {layout.dataset}")
-    out = fresh_folder(layout.features(kind))
-    merge_stats((shard.folder / "stats.parquet" for shard in shards), out / STATS_NAME)
+    label = f"{kind} {layout.dataset}"
+    shards = run_shards(tasks, make_feature_shard, work, label=label, earlier=out, restore=_restore, log=log)
+    fresh_folder(out)
+    merge_stats((shard.folder / _OWN_STATS_NAME for shard in shards), out / STATS_NAME)
     publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
 
 
@@ -105,13 +119,23 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     meta = {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
     write_features(
         out / part_name(arguments["shard"]),
-        out / "stats.parquet",
+        out / _OWN_STATS_NAME,
         ids,
         np.stack(blocks),
         arguments["rule"]["dtype"],
         meta,
     )
     return len(ids)
+
+
+def _restore(earlier: Earlier) -> RestoreShard:
+    """Bring the statistics of single shards back from those of all."""
+    stats = open_table(earlier.beside(STATS_NAME))
+
+    def restore_shard(task: ShardTask, out: Path) -> None:
+        write_table(out / _OWN_STATS_NAME, stats.read_row_group(earlier.row_group[task.index]))
+
+    return restore_shard
 
 
 def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:
