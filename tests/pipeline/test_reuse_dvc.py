@@ -58,7 +58,7 @@ def test_shards_come_back_from_the_cache_of_dvc(tmp_path: Path, cache: str) -> N
     run = runner(project)
     run("git", "init", "-q")
     run("dvc", "repro", *STAGES)
-    assert origins(project) == dict.fromkeys(LOGS, {"computed": 4})
+    assert origins(project) == {key: {"computed": 4} for key in LOGS}
     cached = cache_of(project)
 
     if not cache:
@@ -67,7 +67,7 @@ def test_shards_come_back_from_the_cache_of_dvc(tmp_path: Path, cache: str) -> N
     write_sound(tmp_path / "corpus" / "a" / "new.wav", 99)
     run("dvc", "repro", "--force", "--single-item", "download@birds")
     output = run("dvc", "repro", *STAGES)
-    assert origins(project) == dict.fromkeys(LOGS, {"computed": 1, "cache": 3})
+    assert origins(project) == {key: {"computed": 1, "cache": 3} for key in LOGS}
     assert "logmel birds: 4 shards: 1 computed, 3 taken from the earlier version" in output
     assert {name: digest for name, digest in cache_of(project).items() if name in cached} == cached, (
         "not written through"

@@ -42,17 +42,17 @@ def replace(root):
 
 @pytest.mark.parametrize("change", [add, remove, replace])
 def test_a_clip_computes_one_shard_of_each_kind(run, tmp_path, capsys, change):
-    assert {log: origins(run, log) for log in LOGS} == dict.fromkeys(LOGS, {"cache": 4}), "nothing has changed yet"
+    assert {log: origins(run, log) for log in LOGS} == {key: {"cache": 4} for key in LOGS}, "nothing has changed yet"
     change(run.root)
     capsys.readouterr()
     run.all()
-    assert {log: origins(run, log) for log in LOGS} == dict.fromkeys(LOGS, {"cache": 3, "computed": 1})
+    assert {log: origins(run, log) for log in LOGS} == {key: {"cache": 3, "computed": 1} for key in LOGS}
     out = capsys.readouterr().out
     for log in LOGS:
         assert f"{log} small: 4 shards: 1 computed, 3 taken from the earlier version\n" in out
     anew = Run(run.root, tmp_path / "anew").all()
     assert tree(run.out) == tree(anew.out)
-    assert {log: origins(anew, log) for log in LOGS} == dict.fromkeys(LOGS, {"computed": 4})
+    assert {log: origins(anew, log) for log in LOGS} == {key: {"computed": 4} for key in LOGS}
 
 
 def test_another_label_computes_nothing(run):
@@ -70,7 +70,7 @@ def test_another_label_computes_nothing(run):
     run.all()
     assert tree(run.out / "audio") == before[0]
     assert tree(run.out / "cuts") != before[1]
-    assert {log: origins(run, log) for log in LOGS} == dict.fromkeys(LOGS, {"cache": 4})
+    assert {log: origins(run, log) for log in LOGS} == {key: {"cache": 4} for key in LOGS}
 
 
 def test_another_number_of_shards_decodes_all(run, tmp_path):
