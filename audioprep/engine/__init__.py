@@ -7,20 +7,23 @@ and `_index.json` is written. A folder without that file is unfinished; the next
 What stands unchanged in an earlier version of the folder is taken from there.
 """
 
+from audioprep.config.engine import EngineRule, num_workers
+from audioprep.engine.alone import alone, try_lock
 from audioprep.engine.earlier import Earlier, RestoreShard
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
-from audioprep.engine.processes import num_workers
 from audioprep.engine.run import run_shards
 from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
 
 __all__ = [
     "INDEX_NAME",
     "Earlier",
+    "EngineRule",
     "RestoreShard",
     "Shard",
     "ShardFunction",
     "ShardTask",
+    "alone",
     "auto_num_shards",
     "file_identity",
     "file_sha256",
@@ -32,6 +35,7 @@ __all__ = [
     "read_index",
     "run_shards",
     "shard_of",
+    "try_lock",
     "write_atomically",
     "write_index",
 ]

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from audioprep.errors import ShardError, summarise
 
 # A shard function gets the task's arguments and an empty folder, writes the shard's files there, and
 # returns how many rows they hold.
@@ -45,6 +47,17 @@ class Shard:
     files: dict[str, dict[str, Any]]
     origin: str = COMPUTED
     seconds: float = 0.0
+
+
+def lost_error(work: Path, failures: Sequence[str]) -> ShardError:
+    """Return the error of shards whose workers died again and again.
+
+    Args:
+        work: Folder of finished shards, which are all others.
+        failures: What befell each.
+    """
+    remedy = "all others are finished and kept; free memory or give the corpus more shards (num_shards), and run again"
+    return ShardError(summarise(str(work), failures, remedy))
 
 
 def fingerprint(*parts: object) -> str:

@@ -50,6 +50,10 @@ class Layout:
         archives = Path(shared).expanduser() if shared else out / "archives"
         return cls(dataset, out, archives, out / WORK_FOLDER, out / LOG_FOLDER / dataset)
 
+    def lock(self, stage: str) -> Path:
+        """Return the file that stands for one run of a stage."""
+        return self.work / f"{stage}.lock"
+
     @property
     def raw(self) -> Path:
         """Ledger of the archives and the table of declared clips."""

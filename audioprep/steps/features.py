@@ -14,6 +14,7 @@ from audioprep.config.data import LogmelRule, MfccRule
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import (
     Earlier,
+    EngineRule,
     RestoreShard,
     ShardTask,
     fingerprint,
@@ -27,7 +28,7 @@ from audioprep.errors import ShardError
 from audioprep.io.audio import decode_flac
 from audioprep.io.feature_writer import STATS_NAME, merge_stats, part_name, write_features
 from audioprep.io.layout import Layout
-from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import open_table, write_table
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
@@ -38,13 +39,14 @@ FeatureRule = LogmelRule | MfccRule
 _OWN_STATS_NAME = "stats.parquet"
 
 
-def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
+def features(layout: Layout, kind: str, rule: FeatureRule, engine: EngineRule | None = None) -> None:
     """Make the feature shards of one kind.
 
     Args:
         layout: Where the corpus lies.
         kind: `logmel` or `mfcc`.
         rule: Its numbers.
+        engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
@@ -62,6 +64,7 @@ def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
         arguments = {
             "shard": shard,
             "audio": str(layout.shar / tar_name(shard)),
+            "audio_sha256": recordings,
             "kind": kind,
             "rule": settings,
             "rate_hz": rate_hz,
@@ -84,7 +87,9 @@ def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
     if is_published(out, tasks, header, log):
         return
     label = f"{kind} {layout.dataset}"
-    shards = run_shards(tasks, make_feature_shard, work, label=label, earlier=out, restore=_restore, log=log)
+    shards = run_shards(
+        tasks, make_feature_shard, work, label=label, earlier=out, restore=_restore, log=log, engine=engine
+    )
     fresh_folder(out)
     merge_stats((shard.folder / _OWN_STATS_NAME for shard in shards), out / STATS_NAME)
     publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
@@ -94,13 +99,14 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     """Make the features of one audio shard.
 
     Args:
-        arguments: `shard`, `audio` (the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
+        arguments: `shard`, `audio` (the tar), `audio_sha256`, `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
             gain_db, pad of each clip to use.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
         Number of clips in the shard.
     """
+    check_sha256(Path(arguments["audio"]), arguments["audio_sha256"])
     rate_hz = arguments["rate_hz"]
     window_samples = round(arguments["window_s"] * rate_hz)
     kernel = feature_kernel(arguments["kind"], arguments["rule"], rate_hz)

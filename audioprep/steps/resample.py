@@ -28,6 +28,7 @@ from audioprep.dsp.levels import clipped_fraction
 from audioprep.dsp.measure import measure, to_stored
 from audioprep.engine import (
     Earlier,
+    EngineRule,
     RestoreShard,
     Shard,
     ShardTask,
@@ -64,7 +65,13 @@ VERSION = 2
 MIN_DURATION_S = 0.01
 
 
-def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_shards: int | None = None) -> None:
+def resample(
+    layout: Layout,
+    places: Sequence[Place],
+    rule: ResampleRule,
+    num_shards: int | None = None,
+    engine: EngineRule | None = None,
+) -> None:
     """Make the audio shards of a corpus, its facts and its statuses.
 
     Args:
@@ -72,6 +79,7 @@ def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_sh
         places: Its archives or folder.
         rule: Rate, and how many unusable files are borne.
         num_shards: Number of shards; None chooses it from the number of clips.
+        engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         FetchError: An archive is missing or damaged.
@@ -94,7 +102,9 @@ def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_sh
         return
     work = layout.work / "resample"
     label = f"resample {layout.dataset}"
-    shards = run_shards(tasks, make_audio_shard, work, label=label, earlier=layout.audio, restore=_restore, log=log)
+    shards = run_shards(
+        tasks, make_audio_shard, work, label=label, earlier=layout.audio, restore=_restore, log=log, engine=engine
+    )
     facts = _merged(shards, "facts.parquet", FACTS)
     status = _mark_duplicates(_merged(shards, "status.parquet", STATUS), facts)
     _check_bad(layout, status, rule.max_bad_fraction, is_partial=read_ledger(layout)["is_partial"])
