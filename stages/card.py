@@ -2,6 +2,7 @@
 
 import sys
 
+from audioprep.engine import alone
 from audioprep.errors import one_line_errors
 from audioprep.io.layout import Layout
 from audioprep.steps.card.page import card
@@ -9,4 +10,6 @@ from audioprep.steps.card.page import card
 if __name__ == "__main__":
     with one_line_errors():
         (dataset,) = sys.argv[1:]
-        card(Layout.in_project(dataset))
+        layout = Layout.in_project(dataset)
+        with alone(layout.lock("card")):
+            card(layout)

@@ -3,6 +3,7 @@
 import sys
 
 from audioprep.config.data import load_data_params
+from audioprep.engine import alone
 from audioprep.errors import one_line_errors
 from audioprep.io.layout import Layout
 from audioprep.steps.download import download
@@ -10,4 +11,6 @@ from audioprep.steps.download import download
 if __name__ == "__main__":
     with one_line_errors():
         (dataset,) = sys.argv[1:]
-        download(Layout.in_project(dataset), load_data_params().recipe_rule(dataset))
+        layout = Layout.in_project(dataset)
+        with alone(layout.lock("download")):
+            download(layout, load_data_params().recipe_rule(dataset))

@@ -6,6 +6,7 @@ from pathlib import Path
 from audioprep.config.base import parse_section
 from audioprep.config.data import load_data_params
 from audioprep.config.training import TrainRule, load_training_params
+from audioprep.engine import alone
 from audioprep.errors import one_line_errors
 from audioprep.io.layout import Layout
 from audioprep.model.folds import train_folds
@@ -18,4 +19,5 @@ if __name__ == "__main__":
         values = {**params.train.model_dump(), "fit_on": recipe.fit_on or params.train.fit_on}
         rule = parse_section(TrainRule, f"recipes.{dataset}", values)
         out = Path("models", dataset, "checkpoints")
-        train_folds(layout.data, recipe.split, params.model, rule, layout.work / "train", out)
+        with alone(layout.lock("train")):
+            train_folds(layout.data, recipe.split, params.model, rule, layout.work / "train", out)

@@ -44,6 +44,7 @@ def prepare(
     ] = None,
     split: Annotated[str | None, typer.Option(help="An official split, grouped or grouped-<K>fold.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write here, without DVC.")] = None,
+    engine: Annotated[str | None, typer.Option(help="What makes the shards: serial, processes or ray.")] = None,
 ) -> None:
     """Take a corpus from archive or folder to feature shards and splits."""
     import os
@@ -52,7 +53,7 @@ def prepare(
 
     root, out = (path and path.expanduser().resolve() for path in (root, out))
     archives = tuple(path.expanduser().resolve() for path in archive or ())
-    asked = steps.Asked(archives, root, variant, split)
+    asked = steps.Asked(archives, root, variant, split, engine)
     if out is not None:
         steps.prepare_in_folder(name, out, asked)
         return

@@ -21,6 +21,8 @@ SECTIONS = (
     "train",
     "evaluate",
     "export",
+    "engine",
+    "ray",
 )
 
 

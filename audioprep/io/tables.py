@@ -96,6 +96,18 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
 
 
+def open_table(path: Path) -> pq.ParquetFile:
+    """Return a table whose row groups can be read one by one.
+
+    Raises:
+        ShardError: The file is missing or damaged.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
+
+
 def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as a table with the schema's columns; a key that a row lacks is null."""
     return pa.Table.from_pylist(list(rows), schema=schema)

@@ -12,26 +12,41 @@ import numpy as np
 
 from audioprep.config.data import LogmelRule, MfccRule
 from audioprep.dsp.features import feature_kernel, windowed
-from audioprep.engine import ShardTask, fingerprint, fresh_folder, is_published, publish, read_index, run_shards
+from audioprep.engine import (
+    Earlier,
+    EngineRule,
+    RestoreShard,
+    ShardTask,
+    fingerprint,
+    fresh_folder,
+    is_published,
+    publish,
+    read_index,
+    run_shards,
+)
 from audioprep.errors import ShardError
 from audioprep.io.audio import decode_flac
 from audioprep.io.feature_writer import STATS_NAME, merge_stats, part_name, write_features
 from audioprep.io.layout import Layout
-from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.tables import open_table, write_table
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 1
 
 FeatureRule = LogmelRule | MfccRule
 
+_OWN_STATS_NAME = "stats.parquet"
 
-def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
+
+def features(layout: Layout, kind: str, rule: FeatureRule, engine: EngineRule | None = None) -> None:
     """Make the feature shards of one kind.
 
     Args:
         layout: Where the corpus lies.
         kind: `logmel` or `mfcc`.
         rule: Its numbers.
+        engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
@@ -49,6 +64,7 @@ def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
         arguments = {
             "shard": shard,
             "audio": str(layout.shar / tar_name(shard)),
+            "audio_sha256": recordings,
             "kind": kind,
             "rule": settings,
             "rate_hz": rate_hz,
@@ -67,12 +83,15 @@ def features(layout: Layout, kind: str, rule: FeatureRule) -> None:
         "rate_hz": rate_hz,
         "window_s": window_s,
     }
-    if is_published(layout.features(kind), tasks, header):
+    out, work, log = layout.features(kind), layout.work / kind, layout.log / f"{kind}.jsonl"
+    if is_published(out, tasks, header, log):
         return
-    work = layout.work / kind
-    shards = run_shards(tasks, make_feature_shard, work, label=f"{kind} {layout.dataset}")
-    out = fresh_folder(layout.features(kind))
-    merge_stats((shard.folder / "stats.parquet" for shard in shards), out / STATS_NAME)
+    label = f"{kind} {layout.dataset}"
+    shards = run_shards(
+        tasks, make_feature_shard, work, label=label, earlier=out, restore=_restore, log=log, engine=engine
+    )
+    fresh_folder(out)
+    merge_stats((shard.folder / _OWN_STATS_NAME for shard in shards), out / STATS_NAME)
     publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
 
 
@@ -80,13 +99,14 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     """Make the features of one audio shard.
 
     Args:
-        arguments: `shard`, `audio` (the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
+        arguments: `shard`, `audio` (the tar), `audio_sha256`, `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
             gain_db, pad of each clip to use.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
         Number of clips in the shard.
     """
+    check_sha256(Path(arguments["audio"]), arguments["audio_sha256"])
     rate_hz = arguments["rate_hz"]
     window_samples = round(arguments["window_s"] * rate_hz)
     kernel = feature_kernel(arguments["kind"], arguments["rule"], rate_hz)
@@ -105,13 +125,23 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     meta = {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
     write_features(
         out / part_name(arguments["shard"]),
-        out / "stats.parquet",
+        out / _OWN_STATS_NAME,
         ids,
         np.stack(blocks),
         arguments["rule"]["dtype"],
         meta,
     )
     return len(ids)
+
+
+def _restore(earlier: Earlier) -> RestoreShard:
+    """Bring the statistics of single shards back from those of all."""
+    stats = open_table(earlier.beside(STATS_NAME))
+
+    def restore_shard(task: ShardTask, out: Path) -> None:
+        write_table(out / _OWN_STATS_NAME, stats.read_row_group(earlier.row_group[task.index]))
+
+    return restore_shard
 
 
 def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:

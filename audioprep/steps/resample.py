@@ -27,6 +27,9 @@ from audioprep.dsp.fingerprint import fingerprint as audio_fingerprint
 from audioprep.dsp.levels import clipped_fraction
 from audioprep.dsp.measure import measure, to_stored
 from audioprep.engine import (
+    Earlier,
+    EngineRule,
+    RestoreShard,
     Shard,
     ShardTask,
     auto_num_shards,
@@ -45,7 +48,16 @@ from audioprep.io.ffmpeg import FFMPEG_SUFFIXES, has_ffmpeg
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.shar import cuts_name, tar_name, write_audio_tar, write_cuts
-from audioprep.io.tables import FACTS, FINGERPRINTS, STATUS, read_table, rows_to_table, write_table, write_tables
+from audioprep.io.tables import (
+    FACTS,
+    FINGERPRINTS,
+    STATUS,
+    open_table,
+    read_table,
+    rows_to_table,
+    write_table,
+    write_tables,
+)
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 2
@@ -53,7 +65,13 @@ VERSION = 2
 MIN_DURATION_S = 0.01
 
 
-def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_shards: int | None = None) -> None:
+def resample(
+    layout: Layout,
+    places: Sequence[Place],
+    rule: ResampleRule,
+    num_shards: int | None = None,
+    engine: EngineRule | None = None,
+) -> None:
     """Make the audio shards of a corpus, its facts and its statuses.
 
     Args:
@@ -61,6 +79,7 @@ def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_sh
         places: Its archives or folder.
         rule: Rate, and how many unusable files are borne.
         num_shards: Number of shards; None chooses it from the number of clips.
+        engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         FetchError: An archive is missing or damaged.
@@ -77,11 +96,15 @@ def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_sh
         "num_shards": num_shards,
         "files_sha256": file_sha256(layout.raw / "files.parquet"),
     }
-    if is_published(layout.audio, tasks, header):
+    log = layout.log / "resample.jsonl"
+    if is_published(layout.audio, tasks, header, log):
         shutil.rmtree(layout.work / "archives", ignore_errors=True)
         return
     work = layout.work / "resample"
-    shards = run_shards(tasks, make_audio_shard, work, label=f"resample {layout.dataset}")
+    label = f"resample {layout.dataset}"
+    shards = run_shards(
+        tasks, make_audio_shard, work, label=label, earlier=layout.audio, restore=_restore, log=log, engine=engine
+    )
     facts = _merged(shards, "facts.parquet", FACTS)
     status = _mark_duplicates(_merged(shards, "status.parquet", STATUS), facts)
     _check_bad(layout, status, rule.max_bad_fraction, is_partial=read_ledger(layout)["is_partial"])
@@ -210,6 +233,28 @@ def _tasks(
         decoders = has_ffmpeg() if needs_ffmpeg else None
         tasks.append(ShardTask(shard, fingerprint("audio", VERSION, shard, rate_hz, rows, decoders), arguments))
     return tasks
+
+
+def _restore(earlier: Earlier) -> RestoreShard:
+    """Bring the rows of single shards back from the tables of all."""
+    grouped = {
+        "facts.parquet": (open_table(earlier.beside("facts.parquet")), FACTS),
+        "fingerprints.parquet": (open_table(earlier.beside("fingerprints.parquet")), FINGERPRINTS),
+    }
+    status = read_table(earlier.beside("status.parquet"))
+    row_of = {clip_id: row for row, clip_id in enumerate(status["id"].to_pylist())}
+
+    def restore_shard(task: ShardTask, out: Path) -> None:
+        group = earlier.row_group.get(task.index)
+        for name, (table, schema) in grouped.items():
+            write_table(out / name, schema.empty_table() if group is None else table.read_row_group(group))
+        rows = status.take([row_of[clip["id"]] for clip in task.arguments["files"]]).to_pylist()
+        for row in rows:
+            if row["status"] == "duplicate":  # what it is a copy of is said anew, of the corpus as it is now
+                row.update(status="ok", reason="")
+        write_table(out / "status.parquet", rows_to_table(rows, STATUS))
+
+    return restore_shard
 
 
 def _write_cuts(layout: Layout, status: pa.Table, facts: pa.Table, rate_hz: int) -> None:

@@ -109,9 +109,9 @@ class Run:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Return the hash of every file below a folder."""
+    """Return the hash of every file below a folder; run logs and unfinished work are no outputs."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and ".audioprep" not in path.parts
     }
