@@ -81,7 +81,8 @@ def _shard(clip_id: bytes, num_shards: int) -> int:
 
 
 def _strings(values: np.ndarray) -> pa.Array:
-    return pa.array(values).cast(pa.string())
+    strings = pa.array(values).cast(pa.string())
+    return strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings  # many come in chunks
 
 
 def _clips(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:

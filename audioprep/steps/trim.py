@@ -45,8 +45,8 @@ VERSION = 1
 _USED_NAME = "_used.parquet"
 _MEASURED = ["num_samples", "envelope_frame_s", "envelope_db"]
 _CLIPS = ["labels", "group", "splits", "attributes"]
-# So many envelopes of 10 s are some 16 MB, and so many cuts 20 MB of text.
-_PART_ROWS = 32_768
+# What is held at a time: so many envelopes of 10 s are 2 MB, and so many cuts 20 MB of text.
+_ENVELOPES, _CUTS = 4_096, 32_768
 
 Ints = npt.NDArray[np.int64]
 
@@ -157,7 +157,7 @@ def _redundant(status: pa.ChunkedArray, facts: pa.Table, clips: pa.Table) -> pa.
 def _parts(path: Path, rule: TrimRule, window_samples: int, rate_hz: int) -> tuple[Ints, Ints]:
     """Return the used part of each recording, starts [K] and stops [K] in samples."""
     starts, stops = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for facts in read_parts(path, _MEASURED, _PART_ROWS):
+    for facts in read_parts(path, _MEASURED, _ENVELOPES):
         envelopes = facts["envelope_db"].combine_chunks()
         start_K, stop_K = decide_parts(
             envelopes.flatten().to_numpy(),
@@ -180,7 +180,7 @@ def _tasks(shard_K: npt.NDArray[np.int32], decided: pa.Table, same: dict[str, An
     first_S = np.flatnonzero(np.diff(shard_K, prepend=-1))
     bounds = [*first_S.tolist(), len(shard_K)]
     tasks = []
-    for places in np.split(np.arange(len(first_S)), np.flatnonzero(np.diff(first_S // _PART_ROWS)) + 1):
+    for places in np.split(np.arange(len(first_S)), np.flatnonzero(np.diff(first_S // _CUTS)) + 1):
         shards = [(int(shard_K[bounds[place]]), bounds[place + 1] - bounds[place]) for place in places]
         rows = _stream(decided.slice(bounds[places[0]], bounds[places[-1] + 1] - bounds[places[0]]))
         key = fingerprint("cuts", VERSION, shards, hashlib.sha256(rows).hexdigest(), same)
