@@ -1,6 +1,6 @@
 """Small and large tables as Parquet files with the same bytes for the same rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,35 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns, partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
+        raise _damaged(path, error) from None
+
+
+def read_parts(path: Path, columns: list[str], num_rows: int) -> Iterator[pa.Table]:
+    """Yield some columns of a table a part at a time, so that memory need not hold all of them.
+
+    Args:
+        path: The Parquet file.
+        columns: Which columns.
+        num_rows: Each part is of whole row groups, and so long or a little longer; the last one may be shorter.
+
+    Raises:
+        ShardError: The file is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            groups, waiting_rows = [], 0
+            for group in range(file.num_row_groups):
+                groups.append(group)
+                waiting_rows += file.metadata.row_group(group).num_rows
+                if waiting_rows >= num_rows or group == file.num_row_groups - 1:
+                    yield file.read_row_groups(groups, columns).select(columns)
+                    groups, waiting_rows = [], 0
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ShardError:
+    return ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it")
 
 
 def open_table(path: Path) -> pq.ParquetFile:
