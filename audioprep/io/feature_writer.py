@@ -55,6 +55,25 @@ def write_features(
     write_tables(stats, _stats_schema(num_bins), [_stats(ids, stored.astype(np.float64))])
 
 
+def decoded(table: pa.Table, meta: dict[str, Any]) -> np.ndarray:
+    """Return the features of a shard, or of some of its rows, as numbers.
+
+    Args:
+        table: Its rows, with the column of the kind, and `scale` and `offset` where it is stored as int8.
+        meta: What the shard says of itself: kind, num_frames, num_bins.
+
+    Returns:
+        Features [K, N, M]: float16 or float32 as they are stored; float32, `offset + scale * stored`, where that is int8.
+    """
+    chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in table[meta["kind"]].chunks]
+    stored = chunks[0] if len(chunks) == 1 else np.concatenate(chunks or [np.empty(0, np.float32)])
+    stored_KNM = stored.reshape(-1, meta["num_frames"], meta["num_bins"])
+    if stored_KNM.dtype != np.int8:
+        return stored_KNM
+    scale_K, offset_K = (table[name].to_numpy().astype(np.float32) for name in ("scale", "offset"))
+    return offset_K[:, None, None] + scale_K[:, None, None] * stored_KNM.astype(np.float32)
+
+
 def merge_stats(parts: Iterable[Path], out: Path) -> None:
     """Join the statistics of all shards into `_stats.parquet`."""
     tables = [read_table(path) for path in parts]
