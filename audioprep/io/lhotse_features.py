@@ -19,8 +19,9 @@ from lhotse.utils import fastcopy
 
 from audioprep.engine import read_index
 from audioprep.errors import ShardError, reason_of
-from audioprep.io.feature_writer import METADATA_KEY, decoded, part_name
+from audioprep.io.feature_writer import METADATA_KEY, decoded, part_name, shard_meta
 from audioprep.io.shar import cuts_name
+from audioprep.io.window_cuts import hop_samples, sound_in_window
 
 # Of these a process keeps what it read last. A group has 128 clips: 8 MB where they are log-mels of 5 s.
 _MAX_GROUPS = 16
@@ -95,7 +96,7 @@ def cuts_with_features(data: Path, kind: str = "logmel") -> CutSet:
             raise ShardError(f"{data / 'cuts'}: expected {cuts_name(shard)}, found none; run the trim stage")
         path = data / kind / part_name(shard)
         cuts = CutSet.from_jsonl_lazy(data / "cuts" / cuts_name(shard))
-        sets.append(cuts.filter(_is_used).map(functools.partial(_with_features, path=path, meta=_meta(path))))
+        sets.append(cuts.filter(_is_used).map(functools.partial(_with_features, path=path, meta=shard_meta(path))))
     return sets[0] if len(sets) == 1 else combine(*sets)
 
 
@@ -105,13 +106,13 @@ def _is_used(cut: MonoCut) -> bool:
 
 def _with_features(cut: MonoCut, *, path: Path, meta: dict[str, Any]) -> MonoCut:
     rate_hz, num_frames = meta["rate_hz"], meta["num_frames"]
-    hop_samples = round(meta["rule"]["hop_ms"] * rate_hz / 1000)
-    duration_s = num_frames * hop_samples / rate_hz
+    frame_shift_s = hop_samples(meta) / rate_hz
+    duration_s = num_frames * hop_samples(meta) / rate_hz
     features = ParquetFeatures(
         type=meta["kind"],
         num_frames=num_frames,
         num_features=meta["num_bins"],
-        frame_shift=hop_samples / rate_hz,
+        frame_shift=frame_shift_s,
         sampling_rate=rate_hz,
         start=0.0,
         duration=duration_s,
@@ -130,21 +131,6 @@ def _with_features(cut: MonoCut, *, path: Path, meta: dict[str, Any]) -> MonoCut
         supervisions=[fastcopy(one, start=start_s, duration=sound_s) for one in cut.supervisions],
         custom={**cut.custom, "part": {"start": cut.start, "duration": cut.duration}},
     )
-
-
-def sound_in_window(part_s: float, pad: str, window_s: float, rate_hz: int) -> tuple[float, float]:
-    """Return where in its window the sound of a clip starts and how long it is there, in seconds.
-
-    Args:
-        part_s: Length of the decided part.
-        pad: How it is brought to the window.
-        window_s: The window.
-        rate_hz: Sampling rate.
-    """
-    missing = round(window_s * rate_hz) - round(part_s * rate_hz)
-    if pad in ("wrap", "reflect") or missing <= 0:
-        return 0.0, window_s
-    return (missing // 2 / rate_hz if pad == "centre" else 0.0), part_s
 
 
 @dataclass(frozen=True)
@@ -167,7 +153,8 @@ class _Part:
 @functools.lru_cache(maxsize=_MAX_PARTS)
 def _opened(path: Path, _mtime_ns: int, _num_bytes: int) -> _Part:
     with pq.ParquetFile(path) as file:
-        footer, rows = file.metadata, {}
+        footer = file.metadata
+        rows: dict[str, tuple[int, int]] = {}
         for group in range(footer.num_row_groups):
             ids = file.read_row_group(group, columns=["id"], use_threads=False)["id"].to_pylist()
             rows |= {clip_id: (group, row) for row, clip_id in enumerate(ids)}
@@ -179,10 +166,3 @@ def _group(path: Path, mtime_ns: int, num_bytes: int, group: int) -> np.ndarray:
     part = _opened(path, mtime_ns, num_bytes)
     with pq.ParquetFile(path, metadata=part.footer) as file:
         return decoded(file.read_row_group(group, use_threads=False), part.meta)
-
-
-def _meta(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((pq.read_schema(path).metadata or {})[METADATA_KEY]))
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise ShardError(f"{path}: expected a feature shard, got {reason_of(error)}; make it again") from None

@@ -164,7 +164,7 @@ def _wrong_with(folder: Checked, name: str) -> str:
 
 
 def _read_tables(folder: Path) -> Checked:
-    damaged = {name: "expected a table of its stage, found none" for name in _TABLES[folder.name]}
+    damaged = dict.fromkeys(_TABLES[folder.name], "expected a table of its stage, found none")
     num_read = 0
     for path in sorted(folder.rglob("*")):
         if (reader := _READERS.get(path.suffix)) is None:
