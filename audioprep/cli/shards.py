@@ -53,7 +53,10 @@ def export(
     name: Annotated[str, typer.Argument(help="A corpus that is prepared.")],
     to: Annotated[str, typer.Option(help="webdataset, hf, lhotse-shar or numpy.")],
     kind: Annotated[
-        str | None, typer.Option(help="The features; logmel where neither these nor the sound are asked for.")
+        str | None,
+        typer.Option(
+            help="The features; where neither these nor the sound are asked for: logmel, for lhotse-shar both."
+        ),
     ] = None,
     audio: Annotated[  # noqa: FBT002 - typer calls it so
         bool, typer.Option("--audio", help="The sound of the clips; with --kind both.")
@@ -64,7 +67,7 @@ def export(
     data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = Path("data"),
 ) -> None:
     """Write a prepared corpus for WebDataset, Hugging Face datasets, lhotse or NumPy."""
-    from audioprep.steps.export_shards import check_target, export_shards
+    from audioprep.steps.export_shards import check_target, contents_wanted, export_shards
     from audioprep.steps.export_shards.content import open_content
 
     layouts = {layout.dataset: layout for layout in layouts_in(data)}
@@ -74,7 +77,7 @@ def export(
         raise DatasetError(unknown_name("prepared corpus", name, layouts))
     out = out or Path("exports", f"{name}-{to}")
     check_target(to, out)
-    kind = None if audio and kind is None else kind or "logmel"
+    kind, audio = contents_wanted(to, kind, with_audio=audio)
     content = open_content(layouts[name], kind=kind, with_audio=audio, split_name=split, fold=fold)
     export_shards(content, to, out)
     said = ", ".join(f"{role} {count}" for role, count in content.counts.items())

@@ -3,7 +3,6 @@
 import io
 import tarfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,6 @@ class SampleTars:
         self._path_of = path_of
         self._num_samples, self._num_tars = num_samples, num_tars
         self._num_added, self._number = 0, -1
-        self._open = ExitStack()
         self._tar: tarfile.TarFile | None = None
 
     def add(self, members: dict[str, bytes]) -> int:
@@ -38,7 +36,7 @@ class SampleTars:
         if number != self._number or self._tar is None:
             self.close()
             self._number = number
-            self._tar = self._open.enter_context(tarfile.open(self._path_of(number), "w", format=tarfile.PAX_FORMAT))
+            self._tar = tarfile.open(self._path_of(number), "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - see close
         for name, data in members.items():
             info = tarfile.TarInfo(name)  # without time and owner: nothing of this machine gets into the bytes
             info.size = len(data)
@@ -48,4 +46,5 @@ class SampleTars:
 
     def close(self) -> None:
         """Close the tar that is open."""
-        self._open.close()
+        if self._tar is not None:
+            self._tar.close()

@@ -5,7 +5,8 @@ from typing import Any
 
 def hop_samples(meta: dict[str, Any]) -> int:
     """Return the hop of features, in samples, from what a feature shard says of itself."""
-    return round(meta["rule"]["hop_ms"] * meta["rate_hz"] / 1000)
+    num_samples: int = round(meta["rule"]["hop_ms"] * meta["rate_hz"] / 1000)
+    return num_samples
 
 
 def part_in_samples(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:

@@ -23,6 +23,19 @@ FORMATS: dict[str, Callable[[Content, Path], None]] = {
 }
 
 
+def contents_wanted(target: str, kind: str | None, *, with_audio: bool) -> tuple[str | None, bool]:
+    """Return which features, if any, and whether the sound: as asked for, or what users of a format expect.
+
+    Args:
+        target: The format.
+        kind: The features asked for.
+        with_audio: Whether the sound is asked for.
+    """
+    if kind is None and not with_audio:
+        return "logmel", target == "lhotse-shar"
+    return kind, with_audio
+
+
 def check_target(target: str, out: Path) -> None:
     """Refuse a format that does not exist, and a folder that holds something.
 

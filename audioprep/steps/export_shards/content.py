@@ -106,7 +106,8 @@ class Content:
     @property
     def window_samples(self) -> int:
         """Length of every clip's sound."""
-        return round(self.meta["window_s"] * self.meta["rate_hz"])
+        num_samples: int = round(self.meta["window_s"] * self.meta["rate_hz"])
+        return num_samples
 
     def num_shards(self, role: str) -> int:
         """Return into how many files the clips of a role go, by how large they are at most."""

@@ -44,7 +44,7 @@ class _Writer:
         counts = content.counts[role], content.num_shards(role)
         self._recordings = SampleTars(lambda number: out / tar_name(number), *counts)
         self._features = SampleTars(lambda number: out / f"features.{number:06d}.tar", *counts)
-        self._cuts: dict[int, list[dict[str, Any]]] = {}
+        self._number, self._cuts = 0, list[dict[str, Any]]()
 
     def add(self, sample: Sample) -> None:
         number = 0
@@ -56,14 +56,19 @@ class _Writer:
             manifest = _features_manifest(self._content, sample.id)
             members = {f"{sample.id}.npy": npy_bytes(sample.features_NM), f"{sample.id}.json": _line(manifest)}
             number = self._features.add(members)
-        self._cuts.setdefault(number, []).append(_cut(self._content, sample))
+        if number != self._number:
+            self._write_cuts()
+            self._number, self._cuts = number, []
+        self._cuts.append(_cut(self._content, sample))
 
     def close(self) -> None:
         """Close the tars and write the cuts."""
         self._recordings.close()
         self._features.close()
-        for number, cuts in self._cuts.items():
-            write_cuts(self._out / cuts_name(number), cuts)
+        self._write_cuts()
+
+    def _write_cuts(self) -> None:
+        write_cuts(self._out / cuts_name(self._number), self._cuts)
 
 
 def _line(manifest: dict[str, Any]) -> bytes:

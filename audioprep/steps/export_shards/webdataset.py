@@ -9,6 +9,7 @@ Sample   <key>.json   id, labels, targets, and what is known of the clip
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from audioprep.io.sample_tars import SampleTars, npy_bytes
@@ -41,7 +42,7 @@ def sample_key(clip_id: str) -> str:
     return f"{re.sub(r'[./]', '_', clip_id)}-{hashlib.sha256(clip_id.encode()).hexdigest()[:8]}"
 
 
-def _path_of(out: Path, role: str):  # noqa: ANN202 - a function of a number
+def _path_of(out: Path, role: str) -> Callable[[int], Path]:
     return lambda number: out / f"{role}-{number:06d}.tar"
 
 
