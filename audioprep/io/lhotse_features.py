@@ -65,7 +65,8 @@ class ParquetFeaturesReader(FeaturesReader):  # type: ignore[misc] # it has no t
             raise ShardError(f"{self._path}: expected a feature shard, got {reason_of(error)}; make it again") from None
         except KeyError:
             raise ShardError(f"{self._path}: expected clip {key}, found none; make the cuts anew") from None
-        return np.asarray(clip_NM[left_offset_frames:right_offset_frames])
+        # A copy: whoever changes it in place does not change what others read.
+        return np.array(clip_NM[left_offset_frames:right_offset_frames])
 
 
 class ParquetFeatures(Features):  # type: ignore[misc] # it has no types

@@ -13,7 +13,7 @@ from typing import Any
 
 from audioprep.config.base import parse_section
 from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
-from audioprep.errors import AudioprepError, ShardError
+from audioprep.errors import AudioprepError, DatasetError, ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
@@ -143,7 +143,7 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
     if stage == "resample":
         # What was unusable then is unusable now, and was borne.
         resample_rule = parse_section(ResampleRule, "resample", {**rule, "max_bad_fraction": 1.0})
-        places = source_places(layout, str(root) if root else _root_in_params(layout.dataset))
+        places = source_places(layout, _root(layout, root))
         return lambda: resample_step.resample(layout, places, resample_rule, index["num_shards"])
     if stage == "trim":
         window_s = rule.pop("window_s")
@@ -154,6 +154,11 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
     return lambda: features_step.features(layout, kind, feature_rule)
 
 
-def _root_in_params(dataset: str) -> str | None:
+def _root(layout: Layout, root: Path | None) -> str | None:
     recipes = load_data_params(PARAMS).recipes if PARAMS.is_file() else {}
-    return recipes[dataset].root if dataset in recipes else None
+    known = str(root) if root else recipes[layout.dataset].root if layout.dataset in recipes else None
+    if known is None and any(source["in_root"] for source in read_ledger(layout)["sources"]):
+        raise DatasetError(
+            f"{layout.dataset}: expected the folder with the recordings, got none; give it with --root PATH"
+        )
+    return known

@@ -7,7 +7,7 @@ Columns  id, label (or labels), group, attributes (JSON), gain_db, and <kind> [N
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -39,30 +39,38 @@ def write_huggingface(content: Content, out: Path) -> None:
         {"name": _SPLIT_NAMES[role], "num_bytes": writer.num_bytes, "num_examples": content.counts[role]}
         for role, writer in writers.items()
     ]
-    (out / "README.md").write_text(_head(content, columns, splits) + readme_text(content, _CODE), encoding="utf-8")
+    (out / "README.md").write_text(
+        _head(content, columns, splits) + readme_text(content, _code(content)), encoding="utf-8"
+    )
+
+
+class _Column(NamedTuple):
+    """The type of a column: for Arrow, in the metadata of the files, and in the README's head."""
+
+    arrow: pa.DataType
+    in_files: Any
+    in_head: Any
 
 
 class _Writer:
     """Writes the clips of one role, as many to each file."""
 
-    def __init__(
-        self, content: Content, columns: dict[str, tuple[pa.DataType, Any, Any]], role: str, out: Path
-    ) -> None:
+    def __init__(self, content: Content, columns: dict[str, _Column], role: str, out: Path) -> None:
         self.num_bytes = 0
         self._content, self._columns, self._out = content, columns, out
         self._name = _SPLIT_NAMES[role]
         self._num_clips, self._num_files = content.counts[role], content.num_shards(role)
-        self._num_added, self._rows = 0, list[Sample]()
-        info = {"info": {"features": {name: schema for name, (_, schema, _) in columns.items()}}}
-        fields = [(name, arrow) for name, (arrow, _, _) in columns.items()]
+        self._num_added, self._number, self._rows = 0, -1, list[Sample]()
+        info = {"info": {"features": {name: column.in_files for name, column in columns.items()}}}
+        fields = [(name, column.arrow) for name, column in columns.items()]
         self._schema = pa.schema(fields, metadata={"huggingface": json.dumps(info, ensure_ascii=False)})
         self._file: pq.ParquetWriter | None = None
 
     def add(self, sample: Sample) -> None:
         number = self._num_added * self._num_files // self._num_clips
-        is_first = self._num_added == 0 or (self._num_added - 1) * self._num_files // self._num_clips != number
-        if is_first:
+        if number != self._number:
             self.flush()
+            self._number = number
             path = self._out / f"{self._name}-{number:05d}-of-{self._num_files:05d}.parquet"
             # Sound is packed already, and a dictionary of float16 values is slow to read and no smaller.
             self._file = pq.ParquetWriter(
@@ -81,37 +89,41 @@ class _Writer:
 
     def _write_group(self) -> None:
         if self._rows and self._file is not None:
-            arrays = [_array(self._content, name, self._rows, arrow) for name, (arrow, _, _) in self._columns.items()]
+            arrays = [_array(self._content, name, self._rows, column.arrow) for name, column in self._columns.items()]
             table = pa.Table.from_arrays(arrays, schema=self._schema)
             self.num_bytes += table.nbytes
             self._file.write_table(table)
             self._rows = []
 
 
-def _columns(content: Content) -> dict[str, tuple[pa.DataType, Any, Any]]:
-    """Return for each column its Arrow type, its type as the files' metadata tell it, and as the README's head does."""
+def _columns(content: Content) -> dict[str, _Column]:
     names = content.split.classes
-    one = (pa.int64(), {"names": names, "_type": "ClassLabel"}, {"class_label": {"names": dict(enumerate(names))}})
-    text = (pa.string(), {"dtype": "string", "_type": "Value"}, {"dtype": "string"})
-    columns: dict[str, tuple[pa.DataType, Any, Any]] = {"id": text}
+    number_of = {"class_label": {"names": dict(enumerate(names))}}
+    one = _Column(pa.int64(), {"names": names, "_type": "ClassLabel"}, {"dtype": number_of})
+    columns = {"id": _value_column("string", pa.string())}
     if content.is_multi_label:
-        columns["labels"] = (pa.list_(one[0]), {"feature": one[1], "_type": "List"}, {"list": one[2]})
+        columns["labels"] = _Column(
+            pa.list_(one.arrow), {"feature": one.in_files, "_type": "List"}, {"list": number_of}
+        )
     else:
-        columns["label"] = (one[0], one[1], {"dtype": one[2]})
-    columns |= {"group": text, "attributes": text}
-    columns["gain_db"] = (pa.float64(), {"dtype": "float64", "_type": "Value"}, {"dtype": "float64"})
+        columns["label"] = one
+    columns |= {name: _value_column("string", pa.string()) for name in ("group", "attributes")}
+    columns["gain_db"] = _value_column("float64", pa.float64())
     if content.kind is not None:
         num_frames, num_bins = content.meta["num_frames"], content.meta["num_bins"]
         dtype = "float16" if content.meta["rule"]["dtype"] == "float16" else "float32"
-        value = pa.float16() if dtype == "float16" else pa.float32()
         matrix = {"shape": [num_frames, num_bins], "dtype": dtype}
-        arrow = pa.list_(pa.list_(value, num_bins), num_frames)
-        columns[content.kind] = (arrow, {**matrix, "_type": "Array2D"}, {"dtype": {"array2_d": matrix}})
+        arrow = pa.list_(pa.list_(pa.from_numpy_dtype(dtype), num_bins), num_frames)
+        columns[content.kind] = _Column(arrow, {**matrix, "_type": "Array2D"}, {"dtype": {"array2_d": matrix}})
     if content.with_audio:
         rate = {"sampling_rate": content.meta["rate_hz"]}
         arrow = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-        columns["audio"] = (arrow, {**rate, "_type": "Audio"}, {"dtype": {"audio": rate}})
+        columns["audio"] = _Column(arrow, {**rate, "_type": "Audio"}, {"dtype": {"audio": rate}})
     return columns
+
+
+def _value_column(dtype: str, arrow: pa.DataType) -> _Column:
+    return _Column(arrow, {"dtype": dtype, "_type": "Value"}, {"dtype": dtype})
 
 
 def _array(content: Content, name: str, samples: list[Sample], arrow: pa.DataType) -> pa.Array:
@@ -135,14 +147,14 @@ def _value(content: Content, name: str, sample: Sample) -> object:
     return sample.id if name == "id" else custom[name]
 
 
-_CODE = """
-from datasets import load_dataset
+def _code(content: Content) -> str:
+    lines = ["from datasets import load_dataset", ""]
+    if content.with_audio:
+        lines += ["# torchcodec decodes the sound; without it: .cast_column('audio', Audio(decode=False)) gives FLAC"]
+    return "\n".join([*lines, 'dataset = load_dataset(".").with_format("torch")'])
 
-dataset = load_dataset(".").with_format("torch")
-"""
 
-
-def _head(content: Content, columns: dict[str, tuple[pa.DataType, Any, Any]], splits: list[dict[str, Any]]) -> str:
+def _head(content: Content, columns: dict[str, _Column], splits: list[dict[str, Any]]) -> str:
     """Return the README's head, YAML whose values are JSON, which is YAML too."""
     files = [{"split": split["name"], "path": f"data/{split['name']}-*"} for split in splits]
     values = {
@@ -151,7 +163,7 @@ def _head(content: Content, columns: dict[str, tuple[pa.DataType, Any, Any]], sp
         "task_categories": ["audio-classification"],
         "configs": [{"config_name": "default", "data_files": files}],
         "dataset_info": {
-            "features": [{"name": name, **head} for name, (_, _, head) in columns.items()],
+            "features": [{"name": name, **column.in_head} for name, column in columns.items()],
             "splits": splits,
         },
     }
