@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audioprep.errors import ShardError, reason_of
 from audioprep.io.tables import read_table, write_tables
 
 METADATA_KEY = b"audioprep"
@@ -53,6 +54,38 @@ def write_features(
         table, part, row_group_size=_ROW_GROUP_CLIPS, compression="zstd", compression_level=1, use_dictionary=False
     )
     write_tables(stats, _stats_schema(num_bins), [_stats(ids, stored.astype(np.float64))])
+
+
+def shard_meta(part: Path) -> dict[str, Any]:
+    """Return what a feature shard says of itself: kind, num_frames, num_bins, rate_hz, window_s, rule.
+
+    Raises:
+        ShardError: It is missing or damaged.
+    """
+    try:
+        meta = json.loads((pq.read_schema(part).metadata or {})[METADATA_KEY])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise ShardError(f"{part}: expected a feature shard, got {reason_of(error)}; make it again") from None
+    return dict(meta)
+
+
+def decoded(table: pa.Table, meta: dict[str, Any]) -> np.ndarray:
+    """Return the features of a shard, or of some of its rows, as numbers.
+
+    Args:
+        table: Its rows, with the column of the kind, and `scale` and `offset` where it is stored as int8.
+        meta: What the shard says of itself: kind, num_frames, num_bins.
+
+    Returns:
+        Features [K, N, M]: float16 or float32 as they are stored; float32, `offset + scale * stored`, where that is int8.
+    """
+    chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in table[meta["kind"]].chunks]
+    stored = chunks[0] if len(chunks) == 1 else np.concatenate(chunks or [np.empty(0, np.float32)])
+    stored_KNM = stored.reshape(-1, meta["num_frames"], meta["num_bins"])
+    if stored_KNM.dtype != np.int8:
+        return np.asarray(stored_KNM)
+    scale_K, offset_K = (table[name].to_numpy().astype(np.float32) for name in ("scale", "offset"))
+    return np.asarray(offset_K[:, None, None] + scale_K[:, None, None] * stored_KNM.astype(np.float32))
 
 
 def merge_stats(parts: Iterable[Path], out: Path) -> None:
