@@ -22,6 +22,10 @@ COMMANDS = {
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
+    "share": ["name", "--remote"],
+    "restore": ["name", "--stage", "--remote"],
+    "merge-lock": ["base", "ours", "theirs"],
+    "merge-params": ["base", "ours", "theirs"],
 }
 HEAVY = (
     "torch",
