@@ -59,6 +59,10 @@ class ModelError(AudioprepError):
     """A model, a checkpoint or a bundle cannot be used as asked."""
 
 
+class ShareError(AudioprepError):
+    """Results could not be shared, restored or merged."""
+
+
 def unknown_name(where: str, name: str, choices: Iterable[str]) -> str:
     """Return the message for a name that is not among the choices, with the nearest one suggested.
 

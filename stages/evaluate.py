@@ -13,4 +13,5 @@ if __name__ == "__main__":
         (dataset,) = sys.argv[1:]
         rule = load_training_params().evaluate
         checkpoints = Path("models", dataset, "checkpoints")
-        evaluate(Layout.in_project(dataset).data, checkpoints, Path("reports", dataset), rule)
+        layout = Layout.in_project(dataset)
+        evaluate(layout.data, checkpoints, Path("reports", dataset), rule, layout.log / "train.jsonl")

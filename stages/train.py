@@ -20,4 +20,6 @@ if __name__ == "__main__":
         rule = parse_section(TrainRule, f"recipes.{dataset}", values)
         out = Path("models", dataset, "checkpoints")
         with alone(layout.lock("train")):
-            train_folds(layout.data, recipe.split, params.model, rule, layout.work / "train", out)
+            train_folds(
+                layout.data, recipe.split, params.model, rule, layout.work / "train", out, layout.log / "train.jsonl"
+            )

@@ -31,7 +31,7 @@ HOMES = {
     "rich": ("console.py",),
     "typer": ("cli/",),
     "pydantic": ("config/",),
-    "ruamel": ("config/base.py", "steps/prepare.py"),
+    "ruamel": ("config/base.py", "steps/prepare.py", "steps/sharing.py"),
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),

@@ -24,6 +24,10 @@ COMMANDS = {
     "predict": ["files", "--model", "--top"],
     "verify": ["folder", "--repair", "--root"],
     "export": ["name", "--to", "--kind", "--audio", "--split", "--fold", "--out", "--data"],
+    "share": ["name", "--remote"],
+    "restore": ["name", "--stage", "--remote"],
+    "merge-lock": ["base", "ours", "theirs"],
+    "merge-params": ["base", "ours", "theirs"],
 }
 HEAVY = (
     "torch",

@@ -50,6 +50,7 @@ def prepare(
     import os
 
     from audioprep.steps import prepare as steps
+    from audioprep.steps.project import project_root
 
     root, out = (path and path.expanduser().resolve() for path in (root, out))
     archives = tuple(path.expanduser().resolve() for path in archive or ())
@@ -57,7 +58,7 @@ def prepare(
     if out is not None:
         steps.prepare_in_folder(name, out, asked)
         return
-    project = steps.project_root(Path.cwd())
+    project = project_root(Path.cwd())
     if project is None:
         raise DatasetError(f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml); give --out DIR")
     os.chdir(project)

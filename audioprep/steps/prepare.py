@@ -35,13 +35,13 @@ from audioprep.steps.card.page import card
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
+from audioprep.steps.project import PARAMS
 from audioprep.steps.resample import resample
 from audioprep.steps.sources import archives_of, files_of, is_published
 from audioprep.steps.split import split
 from audioprep.steps.splits.roles import is_generated
 from audioprep.steps.trim import trim
 
-PARAMS = Path("params.yaml")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _RESERVED = {"archives"}
 _KINDS = ("logmel", "mfcc")
@@ -131,14 +131,6 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
     card(layout)
     for line in _summary(layout, rule.split):
         say(line)
-
-
-def project_root(start: Path) -> Path | None:
-    """Return the DVC project that a folder is in, if it is one of ours."""
-    for folder in (start, *start.parents):
-        if (folder / ".dvc").is_dir():
-            return folder if (folder / "dvc.yaml").is_file() and (folder / PARAMS).is_file() else None
-    return None
 
 
 @contextmanager
