@@ -42,6 +42,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, is not YAML, or has a section that does not exist.
     """
+    values = read_mapping(path)
+    for section in values:
+        if section not in SECTIONS:
+            raise ConfigError(unknown_name(f"{path.name}", str(section), SECTIONS))
+    return values
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return a YAML file of names and values.
+
+    Raises:
+        ConfigError: The file is missing or is not such YAML.
+    """
     try:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -50,9 +63,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected YAML, got {reason_of(error)}; mend the file") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected sections, got {type(values).__name__}; mend the file")
-    for section in values:
-        if section not in SECTIONS:
-            raise ConfigError(unknown_name(f"{path.name}", str(section), SECTIONS))
     return values
 
 
