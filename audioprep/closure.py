@@ -7,7 +7,10 @@ import ast
 import hashlib
 import io
 import tokenize
+from functools import cache
 from pathlib import Path
+
+from audioprep.errors import ProjectError, reason_of
 
 PACKAGE = "audioprep"
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,14 +32,12 @@ def import_closure(script: Path, root: Path = ROOT) -> set[str]:
     Returns:
         Paths relative to `root`, with slashes.
     """
-    todo, found = [_parsed(script)], {}
+    todo, found = [script], set[Path]()
     while todo:
-        for module in _modules_of(todo.pop()):
-            for path in _files_of(module, root):
-                if path not in found:
-                    found[path] = _parsed(path)
-                    todo.append(found[path])
-    coded = [path for path, tree in found.items() if any(not _is_text(node) for node in tree.body)]
+        new = {path for module in imported_modules(todo.pop()) for path in _files_of(module, root)} - found
+        found |= new
+        todo += new
+    coded = [path for path in found if code_of(_text(path))]
     templates = [template for path in coded for template in path.parent.glob("*.j2")]
     files = {path.relative_to(root).as_posix() for path in [*coded, *templates]}
     if f"{_LISTED}/__init__.py" in files:
@@ -44,9 +45,16 @@ def import_closure(script: Path, root: Path = ROOT) -> set[str]:
     return files
 
 
-def imported_modules(path: Path) -> set[str]:
-    """Return the dotted names of all modules that a file imports, and of the names imported from them."""
-    return _modules_of(_parsed(path))
+def imported_modules(path: Path) -> frozenset[str]:
+    """Return the dotted names of all modules that a file imports, and of the names imported from them.
+
+    Raises:
+        ProjectError: The file is not Python.
+    """
+    try:
+        return _modules_of(_text(path))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: expected a Python file, got {reason_of(error)}; mend it") from None
 
 
 def code_hash(script: Path, root: Path = ROOT) -> str:
@@ -61,16 +69,19 @@ def code_hash(script: Path, root: Path = ROOT) -> str:
 
     Returns:
         16 hexadecimal digits.
+
+    Raises:
+        ProjectError: The script is not Python.
     """
     files = [path for name in import_closure(script, root) for path in _expanded(root / name)]
     digest = hashlib.sha256()
     for path in sorted(files, key=lambda path: path.relative_to(root).parts):
-        text = path.read_text(encoding="utf-8")
-        code = code_of(text) if path.suffix == ".py" else text
+        code = code_of(_text(path)) if path.suffix == ".py" else _text(path)
         digest.update(f"{path.relative_to(root).as_posix()}\0{code}\0".encode())
     return digest.hexdigest()[:16]
 
 
+@cache
 def code_of(source: str) -> str:
     """Return a module's source without comments, without statements that are but a text (docstrings), and without blank lines."""
     lines, kept = list(io.StringIO(source)), set[int]()
@@ -92,18 +103,19 @@ def _expanded(path: Path) -> list[Path]:
     return list(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
-def _modules_of(tree: ast.Module) -> set[str]:
+@cache
+def _modules_of(source: str) -> frozenset[str]:
     modules = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return modules
+    return frozenset(modules)
 
 
 def _files_of(module: str, root: Path) -> list[Path]:
@@ -112,7 +124,3 @@ def _files_of(module: str, root: Path) -> list[Path]:
         return []
     files = [root.joinpath(*parts[:end], "__init__.py") for end in range(1, len(parts) + 1)]
     return [path for path in [*files, root.joinpath(*parts).with_suffix(".py")] if path.is_file()]
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

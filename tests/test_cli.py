@@ -22,6 +22,7 @@ COMMANDS = {
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
+    "init": ["folder", "--update"],
 }
 HEAVY = (
     "torch",

@@ -37,11 +37,14 @@ def read_lock(path: Path = LOCK) -> ProjectLock | None:
     Raises:
         ConfigError: The file is damaged.
     """
-    return parse_section(ProjectLock, path.name, read_mapping(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    return parse_section(ProjectLock, "", read_mapping(path), file=path.name)
 
 
 def lock_text(lock: ProjectLock) -> str:
     """Return the content of the file."""
-    text = io.StringIO()
-    YAML().dump(lock.model_dump(), text)
+    text, yaml = io.StringIO(), YAML()
+    yaml.width = 4096
+    yaml.dump(lock.model_dump(), text)
     return _HEADER + text.getvalue()
