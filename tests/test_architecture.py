@@ -31,7 +31,7 @@ HOMES = {
     "rich": ("console.py",),
     "typer": ("cli/",),
     "pydantic": ("config/",),
-    "ruamel": ("config/", "steps/prepare.py", "steps/project/"),
+    "ruamel": ("config/", "steps/prepare.py", "steps/init/"),
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),

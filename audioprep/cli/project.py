@@ -16,7 +16,7 @@ def init(
     ] = False,
 ) -> None:
     """Start a DVC project with the whole pipeline, for you or your team, or bring one up to date."""
-    from audioprep.steps.project.start import start
-    from audioprep.steps.project.update import update as bring_up_to_date
+    from audioprep.steps.init.start import start
+    from audioprep.steps.init.update import update as bring_up_to_date
 
     (bring_up_to_date if update else start)(folder.expanduser())

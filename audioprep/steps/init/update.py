@@ -7,7 +7,7 @@ from audioprep.config.lock import LOCK, ProjectLock, lock_text, read_lock
 from audioprep.console import say
 from audioprep.engine import file_sha256
 from audioprep.errors import ProjectError
-from audioprep.steps.project.files import (
+from audioprep.steps.init.files import (
     PARAMS,
     complete_lists,
     is_same,
@@ -17,7 +17,7 @@ from audioprep.steps.project.files import (
     text_sha256,
     write,
 )
-from audioprep.steps.project.params import completed
+from audioprep.steps.init.params import completed
 
 
 def update(folder: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audioprep.config.data import RecipeRule
-from audioprep.steps.project.files import dumped, round_trip
+from audioprep.steps.init.files import dumped, round_trip
 
 _TABLES = ("datasets", "recipes")
 

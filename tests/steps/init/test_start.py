@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from audioprep.config.lock import LOCK, read_lock
 from audioprep.errors import ProjectError
-from audioprep.steps.project import files
-from audioprep.steps.project.start import start
+from audioprep.steps.init import files
+from audioprep.steps.init.start import start
 
 SCRIPTS = {f"stages/{path.name}" for path in (ROOT / "stages").glob("*.py")}
 LISTS = {name for name in files.LISTS if (ROOT / name).exists()}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from import_closure import ROOT
 
-from audioprep.steps.project import files
-from audioprep.steps.project.start import start
+from audioprep.steps.init import files
+from audioprep.steps.init.start import start
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def started(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("GIT_CEILING_DIRECTORIES", str(folder))
         said = []
-        patch.setattr("audioprep.steps.project.start.say", said.append)
+        patch.setattr("audioprep.steps.init.start.say", said.append)
         start(Path("team"))
     return folder / "team", said
 
@@ -34,7 +34,7 @@ def team(started, tmp_path):
 def release(tmp_path, monkeypatch):
     """Return the top-level files of another version, which is then the installed one; code is the same until changed."""
     folder = tmp_path / "release"
-    for name in ("stages", "data/.gitignore", "dvc.yaml", "params.yaml", "constraints.txt", ".dvcignore", ".gitignore"):
+    for name in ("stages", "data/.gitignore", "dvc.yaml", "params.yaml", "constraints.txt", *files.LISTS):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, folder / name)

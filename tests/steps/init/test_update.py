@@ -4,8 +4,8 @@ import pytest
 
 from audioprep.config.lock import LOCK, read_lock
 from audioprep.errors import ConfigError, ProjectError
-from audioprep.steps.project import files
-from audioprep.steps.project.update import update
+from audioprep.steps.init import files
+from audioprep.steps.init.update import update
 
 TRIM = "stages/trim.py"
 

@@ -5,7 +5,7 @@ from import_closure import ROOT
 from ruamel.yaml import YAML
 
 from audioprep.config.data import load_data_params
-from audioprep.steps.project.params import completed
+from audioprep.steps.init.params import completed
 
 FULL = (ROOT / "params.yaml").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from audioprep.config.lock import LOCK, lock_text
 from audioprep.console import say
 from audioprep.errors import ProjectError
-from audioprep.steps.project.files import (
+from audioprep.steps.init.files import (
     DVC_CONFIG,
     PARAMS,
     README,
