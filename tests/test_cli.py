@@ -157,6 +157,12 @@ def test_prepare_outside_a_project(fails, tmp_path, monkeypatch):
     )
 
 
+def test_init_says_in_one_line_why_not(fails, tmp_path):
+    (tmp_path / "dvc.yaml").write_text("mine")
+    assert "expected a folder without the files of a project, got dvc.yaml; " in fails("init", tmp_path)
+    assert "expected a project that `audioprep init` has started" in fails("init", "--update", tmp_path)
+
+
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     """Return a folder of two classes of three sounds each."""

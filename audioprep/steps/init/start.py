@@ -1,6 +1,7 @@
 """Start a project: git, DVC, and the files of the pipeline."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def _say_next(folder: Path) -> None:
         ("git add -A && git commit -m 'Start'", "dvc.lock says what was made, and with what"),
     ]
     if folder.resolve() != Path.cwd():
-        steps = [(f"cd {folder}", ""), *steps]
+        steps = [(shlex.join(["cd", str(folder)]), ""), *steps]
     say("Next:")
     width = max(len(command) for command, _ in steps)
     for command, what in steps:
