@@ -23,6 +23,10 @@ class ConfigError(AudioprepError):
     """A parameter is unknown, ill-typed or impossible."""
 
 
+class ProjectError(AudioprepError):
+    """A DVC project cannot be started, or does not go with the installed version."""
+
+
 class FetchError(AudioprepError):
     """An archive could not be had, or is not what it should be."""
 

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 # From the bottom up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "config", "console", "engine"),
+    ("errors", "closure", "config", "console", "engine", "stage"),
     ("datasets", "dsp", "io"),
     ("steps", "model", "edge"),
     ("cli",),
@@ -31,7 +31,7 @@ HOMES = {
     "rich": ("console.py",),
     "typer": ("cli/",),
     "pydantic": ("config/",),
-    "ruamel": ("config/base.py", "steps/prepare.py", "steps/sharing.py"),
+    "ruamel": ("config/", "steps/prepare.py", "steps/sharing.py", "steps/init/"),
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),

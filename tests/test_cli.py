@@ -28,6 +28,7 @@ COMMANDS = {
     "restore": ["name", "--stage", "--remote"],
     "merge-lock": ["base", "ours", "theirs"],
     "merge-params": ["base", "ours", "theirs"],
+    "init": ["folder", "--update"],
 }
 HEAVY = (
     "torch",
@@ -173,6 +174,12 @@ def test_prepare_outside_a_project(fails, tmp_path, monkeypatch):
         r"error: .+: expected an audioprep project \(\.dvc, dvc\.yaml, params\.yaml\); give --out DIR\n",
         fails("prepare", "demo"),
     )
+
+
+def test_init_says_in_one_line_why_not(fails, tmp_path):
+    (tmp_path / "dvc.yaml").write_text("mine")
+    assert "expected a folder without the files of a project, got dvc.yaml; " in fails("init", tmp_path)
+    assert "expected a project that `audioprep init` has started" in fails("init", "--update", tmp_path)
 
 
 @pytest.fixture(scope="module")
