@@ -8,10 +8,10 @@ from ruamel.yaml import YAML
 
 # From the bottom up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "closure", "config", "console", "engine", "stage"),
+    ("errors", "closure", "config", "console", "engine"),
     ("datasets", "dsp", "io"),
     ("steps", "model", "edge"),
-    ("cli",),
+    ("cli", "stage"),
 )
 # Parts of one layer that stay apart although they stand side by side.
 APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets", "dsp"}}
