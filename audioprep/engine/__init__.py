@@ -9,7 +9,7 @@ What stands unchanged in an earlier version of the folder is taken from there.
 
 from audioprep.config.engine import EngineRule, num_workers
 from audioprep.engine.alone import alone, try_lock
-from audioprep.engine.earlier import Earlier, RestoreShard
+from audioprep.engine.earlier import Earlier, RestoreShard, dvc_cache
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
 from audioprep.engine.run import run_shards
@@ -25,6 +25,7 @@ __all__ = [
     "ShardTask",
     "alone",
     "auto_num_shards",
+    "dvc_cache",
     "file_identity",
     "file_sha256",
     "fingerprint",

@@ -118,7 +118,7 @@ def _dvc_versions(out: Path) -> Iterator[Earlier]:
     named = dict.fromkeys(re.findall(pattern, _LOCK.read_text(encoding="utf-8"))) if _LOCK.is_file() else {}
     if not named or not _DVC.is_dir():
         return
-    cache = _dvc_cache()
+    cache = dvc_cache()
 
     def object_path(md5: str) -> Path:
         return cache / "files" / "md5" / md5[:2] / md5[2:]
@@ -133,8 +133,8 @@ def _dvc_versions(out: Path) -> Iterator[Earlier]:
         yield Earlier(index, places.__getitem__)
 
 
-def _dvc_cache() -> Path:
-    """Return DVC's cache folder, from all the levels of its configuration."""
+def dvc_cache(project: Path = Path()) -> Path:
+    """Return the cache folder of a DVC project, from all the levels of its configuration."""
     from dvc.config import Config  # a tenth of a second; opening the whole project with DVC takes a second
 
-    return Path(Config(str(_DVC), validate=False)["cache"].get("dir") or _DVC / "cache")
+    return Path(Config(str(project / _DVC), validate=False)["cache"].get("dir") or project / _DVC / "cache")

@@ -113,7 +113,7 @@ def prepare_in_folder(name: str, out: Path, asked: Asked) -> None:
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
     _check_out(name, layout, asked.root)
-    with _alone_in(layout):
+    with alone_in(layout):
         _run_stages(name, layout, params, asked)
 
 
@@ -134,8 +134,12 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
 
 
 @contextmanager
-def _alone_in(layout: Layout) -> Iterator[None]:
-    """Keep a second run out of the folder: the stages empty the folders that they write."""
+def alone_in(layout: Layout) -> Iterator[None]:
+    """Keep a second run out of a folder of --out: the stages empty the folders that they write.
+
+    Raises:
+        DatasetError: Another run is at work there.
+    """
     lock = layout.work.parent / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:

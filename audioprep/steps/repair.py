@@ -13,12 +13,14 @@ from typing import Any
 
 from audioprep.config.base import parse_section
 from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
+from audioprep.engine import alone, dvc_cache
 from audioprep.errors import AudioprepError, DatasetError, ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
+from audioprep.steps.prepare import alone_in
 from audioprep.steps.project import PARAMS, project_root
 from audioprep.steps.trim import trim
 from audioprep.steps.verify import Checked, verify
@@ -62,15 +64,8 @@ def cache_objects(files: Sequence[Path]) -> dict[Path, Path]:
     if project is None:
         return {}
     file_of = {(file.stat().st_dev, file.stat().st_ino): file for file in linked}
-    objects = ((path, path.lstat()) for path in _cache_folder(project).rglob("*"))
+    objects = ((path, path.lstat()) for path in dvc_cache(project).rglob("*"))
     return {file_of[key]: path for path, stat in objects if (key := (stat.st_dev, stat.st_ino)) in file_of}
-
-
-def _cache_folder(project: Path) -> Path:
-    # Imported here: a tenth of a second that only linked files need.
-    from dvc.config import Config
-
-    return Path(Config(str(project / ".dvc"), validate=False)["cache"].get("dir") or project / ".dvc" / "cache")
 
 
 def _rank(folder: Path) -> tuple[str, int]:
@@ -99,7 +94,8 @@ def _repaired(checked: Checked, root: Path | None) -> str:
         for name in (*checked.damaged, *checked.extra):
             (folder / name).unlink(missing_ok=True)
         if checked.damaged:
-            again()
+            with alone(layout.lock(_stage_run(checked.index))) if in_project else alone_in(layout):
+                again()
     (after,) = verify(checked.folder)
     if after.num_wrong or after.listing != checked.listing:
         raise ShardError(
@@ -112,6 +108,11 @@ def _repaired(checked: Checked, root: Path | None) -> str:
     did += [f"removed {', '.join(checked.extra)}"] if checked.extra else []
     did += [f"DVC's cache mended too ({len(objects)})"] if objects else []
     return f"{checked.folder}: repaired: {'; '.join(did)}"
+
+
+def _stage_run(index: dict[str, Any]) -> str:
+    """Return the name of the one run that a stage may have, as its script says it: `resample`, `features-logmel`."""
+    return "-".join(filter(None, (index["stage"], index.get("kind"))))
 
 
 def _mend(objects: dict[Path, Path]) -> None:

@@ -1,7 +1,6 @@
 """What is damaged is made anew by the rule of its folder: the bytes are those of the index, and whole shards stay."""
 
 import hashlib
-import inspect
 import json
 import os
 import shutil
@@ -10,16 +9,12 @@ import pytest
 from steps.small_corpus import tree
 from steps.test_verify import PART, flip
 
-from audioprep.engine import fresh_folder, run_shards
+from audioprep.engine import fresh_folder
 from audioprep.errors import ShardError
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
 from audioprep.steps.repair import cache_objects, repair
 from audioprep.steps.verify import verify
-
-takes_earlier = pytest.mark.skipif(
-    "earlier" not in inspect.signature(run_shards).parameters, reason="the engine does not take earlier shards yet"
-)
 
 
 @pytest.fixture
@@ -68,7 +63,6 @@ def test_everything_comes_back_as_it_was(prepared, out):
     assert fix(out) == []
 
 
-@takes_earlier
 def test_nothing_but_the_damaged_shards_is_computed(prepared, out, made):
     flip(out / "logmel" / PART)
     fix(out)
