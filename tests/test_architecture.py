@@ -38,6 +38,8 @@ HOMES = {
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),
+    "ray": ("engine/ray.py",),
+    "dvc": ("engine/earlier.py",),
     "multiprocessing": ("engine/", "model/folds.py"),
 }
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))

@@ -18,7 +18,7 @@ from audioprep.errors import AudioError
 
 COMMANDS = {
     "datasets": ["name", "--json"],
-    "prepare": ["name", "--archive", "--root", "--variant", "--split", "--out"],
+    "prepare": ["name", "--archive", "--root", "--variant", "--split", "--out", "--engine"],
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
