@@ -38,6 +38,7 @@ HOMES = {
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),
+    "threadpoolctl": ("engine/make.py", "model/"),
     "ray": ("engine/ray.py",),
     "dvc": ("engine/earlier.py",),
     "multiprocessing": ("engine/", "model/folds.py"),

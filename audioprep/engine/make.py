@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder
 from audioprep.engine.tasks import COMPUTED, RESUMED, Shard, ShardFunction, ShardTask
 from audioprep.errors import AudioprepError, ShardError, reason_of
@@ -26,7 +28,8 @@ def make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
     """
     started_s = time.monotonic()
     try:
-        with temporary_folder(task, work) as temporary:
+        # One thread: workers do not fight for the cores, and no product of matrices depends on how many there are.
+        with temporary_folder(task, work) as temporary, threadpool_limits(1):
             num_rows = function(task.arguments, temporary)
             files = {path.name: file_identity(path) for path in sorted(temporary.iterdir())}
             return seal(task, temporary, num_rows, files, seconds=round(time.monotonic() - started_s, 3))
