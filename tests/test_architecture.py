@@ -38,6 +38,9 @@ HOMES = {
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),
+    "threadpoolctl": ("engine/make.py", "model/"),
+    "ray": ("engine/ray.py",),
+    "dvc": ("engine/earlier.py",),
     "multiprocessing": ("engine/", "model/folds.py"),
 }
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))

@@ -1,17 +1,21 @@
 """Making one shard, wherever it runs: under a temporary name, then renamed, whole, to its fingerprint."""
 
 import json
+import pickle
 import secrets
 import shutil
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder
 from audioprep.engine.tasks import COMPUTED, RESUMED, Shard, ShardFunction, ShardTask
-from audioprep.errors import ShardError
+from audioprep.errors import AudioprepError, ShardError, reason_of
 
 _RECORD_NAME = "_shard.json"
 
@@ -24,7 +28,8 @@ def make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
     """
     started_s = time.monotonic()
     try:
-        with temporary_folder(task, work) as temporary:
+        # One thread: workers do not fight for the cores, and no product of matrices depends on how many there are.
+        with temporary_folder(task, work) as temporary, threadpool_limits(1):
             num_rows = function(task.arguments, temporary)
             files = {path.name: file_identity(path) for path in sorted(temporary.iterdir())}
             return seal(task, temporary, num_rows, files, seconds=round(time.monotonic() - started_s, 3))
@@ -33,6 +38,20 @@ def make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
             f"shard {task.index}: expected to read and write {error.filename or work}, got {error.strerror or error}; "
             "check free space, path and permissions, then run again: finished shards are kept"
         ) from error
+
+
+def attempt(task: ShardTask, function: ShardFunction, work: Path) -> Shard | Exception:
+    """Make one shard elsewhere than where it was asked for: what goes wrong is returned, to be raised there."""
+    try:
+        return make(task, function, work)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        if not isinstance(error, AudioprepError):
+            error.add_note("".join(traceback.format_exception(error)))  # where it was raised, for whoever mends it
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        except Exception:  # noqa: BLE001 - whatever its class gets wrong
+            return ShardError(f"shard {task.index}: {reason_of(error)}")
+        return error
 
 
 @contextmanager

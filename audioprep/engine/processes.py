@@ -6,10 +6,8 @@ tried again when the rest is finished, one at a time, with all the memory to the
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
-import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,9 +17,8 @@ from pathlib import Path
 
 from audioprep.config.engine import num_workers
 from audioprep.engine import serial
-from audioprep.engine.make import make
+from audioprep.engine.make import attempt
 from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, lost_error
-from audioprep.errors import AudioprepError, ShardError, reason_of
 
 _TRIES_ALONE = 2
 
@@ -144,20 +141,7 @@ def _serve(pipe: Connection, function: ShardFunction, work: Path) -> None:
             task = pipe.recv()
         except EOFError:
             return
-        try:
-            pipe.send(make(task, function, work))
-        except Exception as error:  # noqa: BLE001 - the parent raises it
-            pipe.send(_sendable(error, task))
-
-
-def _sendable(error: Exception, task: ShardTask) -> Exception:
-    if not isinstance(error, AudioprepError):
-        error.add_note("".join(traceback.format_exception(error)))  # for whoever mends it: where it was raised
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    except Exception:  # noqa: BLE001 - whatever its class gets wrong
-        return ShardError(f"shard {task.index}: {reason_of(error)}")
-    return error
+        pipe.send(attempt(task, function, work))
 
 
 def _end_with_parent() -> None:
