@@ -246,7 +246,7 @@ def _advice_on_git() -> Iterator[str]:
     if unpushed is None:
         yield "git: others need this branch, which is on no server: git push -u origin HEAD"
     elif unpushed.strip() != "0":
-        yield f"git: others need the {unpushed.strip()} commits that are not pushed: git push"
+        yield f"git: others need what is committed and not pushed (commits: {unpushed.strip()}): git push"
     elif not files:
         yield "git: all is pushed; elsewhere: git pull && audioprep restore"
 
