@@ -67,6 +67,18 @@ class ShareError(AudioprepError):
     """Results could not be shared, restored or merged."""
 
 
+class DvcError(ShareError):
+    """A DVC command failed; `reason` is what DVC says of it."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(command, reason)
+        self.command = command
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.command}: expected it to end well, got: {self.reason}"
+
+
 def unknown_name(where: str, name: str, choices: Iterable[str]) -> str:
     """Return the message for a name that is not among the choices, with the nearest one suggested.
 

@@ -7,6 +7,7 @@ import typer
 
 from audioprep.cli.app import app
 
+Version = Annotated[Path, typer.Argument(help="The file of that version, as git gives it; the second is the result.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Corpora of params.yaml; none: all.")]
 RemoteName = Annotated[str | None, typer.Option("--remote", help="A DVC remote; the default one where none is named.")]
 
@@ -38,7 +39,7 @@ def restore(
 
 
 @app.command("merge-lock", hidden=True)
-def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
+def merge_lock(base: Version, ours: Version, theirs: Version) -> None:
     """Merge dvc.lock stage by stage; git calls it with %O %A %B."""
     from audioprep.steps.merging import merge_lock
 
@@ -46,7 +47,7 @@ def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
 
 
 @app.command("merge-params", hidden=True)
-def merge_params(base: Path, ours: Path, theirs: Path) -> None:
+def merge_params(base: Version, ours: Version, theirs: Version) -> None:
     """Merge params.yaml corpus by corpus; git calls it with %O %A %B."""
     from audioprep.steps.merging import merge_params
 

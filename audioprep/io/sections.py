@@ -7,7 +7,7 @@ dvc.lock and params.yaml are merged and read by entry. As text, an entry keeps i
 import re
 from dataclasses import dataclass
 
-_ENTRY = re.compile(r"  (?P<name>[^\s#-][^:]*|'[^']*'|\"[^\"]*\"):(\s|$)")
+_ENTRY = re.compile(r"  (?P<name>'[^']*'|\"[^\"]*\"|[^\s#'\"-][^:]*):(\s|$)")
 
 
 @dataclass(frozen=True)

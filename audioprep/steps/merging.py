@@ -98,15 +98,19 @@ def install_drivers() -> None:
     """Tell git in this clone about the drivers that .gitattributes names, and say so; a clone never brings them along."""
     attributes = Path(".gitattributes")
     text = attributes.read_text(encoding="utf-8") if attributes.is_file() else ""
-    program = Path(sys.executable).with_name("audioprep")
-    # The whole path: git may be run from a shell or an editor without this environment.
-    command = shlex.quote(str(program)) if program.exists() else "audioprep"
+    command = shlex.quote(str(_program()))
     for driver, name in DRIVERS.items():
         key, value = f"merge.{driver}.driver", f"{command} {name} %O %A %B"
         if f"merge={driver}" not in text or _git("config", key).stdout.strip() == value:
             continue
         if _git("config", key, value).returncode == 0:
             say(f"$ {shlex.join(['git', 'config', key, value])}")
+
+
+def _program() -> Path:
+    """Return our command with its whole path: git may be run from a shell or an editor without this environment."""
+    program = Path(sys.executable).with_name("audioprep")
+    return program if program.exists() else Path("audioprep")
 
 
 def _read(base: Path, ours: Path, theirs: Path) -> Versions:

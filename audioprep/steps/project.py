@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audioprep.console import say
-from audioprep.errors import ShareError
+from audioprep.errors import DvcError, ShareError
 
 PARAMS = Path("params.yaml")
 # Of an error that goes on over many files, so many lines say enough.
@@ -51,7 +51,7 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
         What it printed, if `quiet`.
 
     Raises:
-        ShareError: It failed; the error holds what DVC says is wrong.
+        DvcError: It failed.
     """
     command = shlex.join(["dvc", *arguments])
     say(f"$ {command}")
@@ -67,8 +67,8 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
         check=False,
     )
     if result.returncode:
-        reason = "; ".join(_reasons(result.stderr or "")) or "see its own error above"
-        raise ShareError(f"{command}: expected it to end well, got exit status {result.returncode}: {reason}")
+        told = "; ".join(_reasons(result.stderr or "")) or "the error that it shows above"
+        raise DvcError(command, f"{told} (exit status {result.returncode})")
     if result.stderr:
         print(result.stderr, file=sys.stderr, end="")
     return result.stdout or ""

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from audioprep.config.data import load_data_params
 from audioprep.console import say, size_text
-from audioprep.errors import ShareError, unknown_name
+from audioprep.errors import DvcError, ShareError, unknown_name
 from audioprep.io.sections import split_sections
 from audioprep.steps.merging import install_drivers
 from audioprep.steps.project import PARAMS, dvc
@@ -57,7 +57,7 @@ class Stages:
     Attributes:
         outs: What dvc.lock holds of each stage that has run.
         never_run: The stages of which it holds nothing.
-        targets: What to give to a DVC command so that it is about the stages that have run.
+        targets: What limits a DVC command to the stages that have run; nothing where it need not be limited.
     """
 
     outs: Mapping[str, Sequence[Out]]
@@ -94,12 +94,11 @@ def share(names: Sequence[str], remote_name: str | None) -> None:
         say(f"never run, so not shared: {_some(stages.never_run)}; dvc repro makes them")
     at = ["--remote", remote.name] if remote_name else []
     dvc("push", *(["--run-cache"] if remote.has_run_cache else []), *at, *stages.targets)
-    status = json.loads(dvc("data", "status", "--not-in-remote", "--json", *at, *stages.targets, quiet=True))
-    left = stages.named(path.rstrip("/") for path in status.get("not_in_remote", ()))
+    left = stages.named(_data_status("not_in_remote", "--not-in-remote", *at))
     if left:
         raise ShareError(
-            f"{remote.name}: expected all that dvc.lock names on it, got without {_some(left)}, of which this machine has "
-            "no copy either; audioprep restore, from where it was made, or dvc repro"
+            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(left)}, and it is not here either; run "
+            "audioprep share where it was made, or make it here: dvc repro"
         )
     say(f"on {remote.name} ({remote.url}): {stages.summary()}")
     if not remote.has_run_cache:
@@ -123,20 +122,22 @@ def restore(names: Sequence[str], wanted: Sequence[str], remote_name: str | None
     stages = _stages(names, wanted)
     install_drivers()
     at = ["--remote", remote.name] if remote_name else []
+    # DVC fails over stages that have never run, but leaves them alone where others are named.
+    targets = stages.targets or (list(stages.outs) if stages.never_run else [])
     try:
-        dvc("pull", *at, *stages.targets)
-    except ShareError as error:
+        dvc("pull", *at, *targets)
+    except DvcError as error:
         # DVC puts nothing in its place when one file is missing; what there is is of use.
-        status = json.loads(dvc("data", "status", "--json", *stages.targets, quiet=True))
-        lacking = {path.rstrip("/") for path in status.get("not_in_cache", ())}
+        lacking = _data_status("not_in_cache")
         makers = [stage for stage, outs in stages.outs.items() if any(out.path in lacking for out in outs)]
         if not makers or makers == list(stages.outs):
             raise
-        with suppress(ShareError):
-            dvc("checkout", "--allow-missing", *stages.targets)
+        with suppress(DvcError):
+            dvc("checkout", "--allow-missing", *targets)
         raise ShareError(
-            f"{remote.name}: expected all that dvc.lock names on it, got without {_some(stages.named(lacking))}; the rest is "
-            f"restored; whoever made it has to run audioprep share, or make it here: dvc repro {shlex.join(makers)} ({error})"
+            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(stages.named(lacking))}; the rest is "
+            f"restored; run audioprep share where it was made, or make it here: dvc repro {shlex.join(makers)} (DVC says: "
+            f"{error.reason})"
         ) from None
     say(f"restored from {remote.name} ({remote.url}): {stages.summary()}; no stage was run")
     if stages.never_run:
@@ -181,7 +182,7 @@ def _stages(names: Sequence[str], wanted: Sequence[str]) -> Stages:
     return Stages(
         outs=locked,
         never_run=[stage for stage in chosen if stage not in locked],
-        targets=[] if len(locked) == len(listed) else list(locked),
+        targets=list(locked) if names or wanted else [],
     )
 
 
@@ -204,6 +205,12 @@ def _outs_of(block: str) -> list[Out]:
     return [Out(row["path"], row.get("nfiles", 1), row.get("size", 0)) for row in rows]
 
 
+def _data_status(key: str, *options: str) -> set[str]:
+    """Return the outputs that DVC puts under a key of its data status; it takes paths for targets, and no stages."""
+    status = json.loads(dvc("data", "status", "--json", *options, quiet=True) or "{}")
+    return {path.rstrip("/") for path in status.get(key, ())}
+
+
 def _warn_of_changes(stages: Stages, remedy: str) -> None:
     """Say which stages are not as params.yaml, code and data are here; files that are merely absent are no change."""
     status = json.loads(dvc("status", "--json", *stages.targets, quiet=True) or "{}")
@@ -221,7 +228,7 @@ def _changes(entries: Sequence[Any]) -> Iterator[str]:
         for change in entry.values():
             for path, what in change.items():
                 if isinstance(what, dict):
-                    yield from what
+                    yield from (f"{path}: {key}" for key in what)
                 elif what not in _ABSENT:
                     yield path
 
@@ -234,12 +241,12 @@ def _advice_on_git() -> Iterator[str]:
         return
     files = [line[3:] for line in changed.splitlines()]
     if files:
-        yield f"git: not committed, and others need it: {_some(files)}; git add {_some(files)} && git commit"
+        yield f"git: others need what is not committed: {_some(files)}; git add --all && git commit"
     unpushed = _git("rev-list", "--count", "@{upstream}..HEAD")
     if unpushed is None:
-        yield "git: this branch is on no server yet, and others need it: git push -u origin HEAD"
+        yield "git: others need this branch, which is on no server: git push -u origin HEAD"
     elif unpushed.strip() != "0":
-        yield f"git: {unpushed.strip()} commits are not pushed, and others need them: git push"
+        yield f"git: others need what is committed and not pushed (commits: {unpushed.strip()}): git push"
     elif not files:
         yield "git: all is pushed; elsewhere: git pull && audioprep restore"
 

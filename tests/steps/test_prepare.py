@@ -337,17 +337,6 @@ def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_ch
     assert capsys.readouterr().out.splitlines()[-1] == "done"
 
 
-def test_the_project_is_found_from_below(tmp_path):
-    (tmp_path / "project" / ".dvc").mkdir(parents=True)
-    below = tmp_path / "project" / "data" / "deep"
-    below.mkdir(parents=True)
-    assert prepare.project_root(below) is None
-    for name in ("dvc.yaml", "params.yaml"):
-        (tmp_path / "project" / name).touch()
-    assert prepare.project_root(below) == tmp_path / "project"
-    assert prepare.project_root(tmp_path) is None
-
-
 @pytest.mark.parametrize(("out", "message"), [("mine", "got other files"), ("root", "one inside the other")])
 def test_out_never_touches_the_users_own_files(tmp_path, monkeypatch, out, message):
     monkeypatch.chdir(tmp_path)
