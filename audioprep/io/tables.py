@@ -65,23 +65,33 @@ FACTS = pa.schema(
 GAINS = pa.schema([("id", pa.string()), ("gain_db", pa.float64()), ("reason", pa.string())])
 
 
+# Rows that are read and written together. A row group a shard would be two hundred rows, and reading a column of two million
+# rows from ten thousand groups takes ten times as long as from two hundred and fifty.
+GROUP_ROWS = 8_192
+
+
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write one table in one go."""
-    write_tables(path, table.schema, [table])
+    """Write one table in one go, as one row group."""
+    with _writer(path, table.schema) as writer:
+        _write_group(writer, [table])
 
 
 def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """Write tables one after another, each as its own row group, so that memory holds one at a time.
+    """Write tables one after another, so that memory holds few at a time: each row group is of whole ones.
 
     Args:
         path: The Parquet file.
         schema: Columns of every table.
-        tables: What to write.
+        tables: What to write; as many as have `GROUP_ROWS` rows together become a row group.
     """
-    with pq.ParquetWriter(path, schema, compression="zstd", version="2.6") as writer:
+    with _writer(path, schema) as writer:
+        waiting: list[pa.Table] = []
         for table in tables:
-            if table.num_rows:
-                writer.write_table(table, row_group_size=table.num_rows)
+            waiting.append(table)
+            if sum(len(each) for each in waiting) >= GROUP_ROWS:
+                _write_group(writer, waiting)
+                waiting = []
+        _write_group(writer, waiting)
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -118,6 +128,16 @@ def read_parts(path: Path, columns: list[str], num_rows: int) -> Iterator[pa.Tab
                     groups, waiting_rows = [], 0
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from None
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd", version="2.6")
+
+
+def _write_group(writer: pq.ParquetWriter, tables: list[pa.Table]) -> None:
+    # Combined, as the bytes depend on where one chunk ends and the next begins.
+    if num_rows := sum(len(table) for table in tables):
+        writer.write_table(pa.concat_tables(tables).combine_chunks(), row_group_size=num_rows)
 
 
 def _damaged(path: Path, error: Exception) -> ShardError:

@@ -14,7 +14,7 @@ Shape letters: K recordings, in the order of the facts, which is that of the tar
 import hashlib
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ from audioprep.engine import (
     write_index,
 )
 from audioprep.errors import ShardError
+from audioprep.io.cuts import DECIDED, cut_lines
 from audioprep.io.layout import Layout
-from audioprep.io.shar import cuts_name, write_cuts
+from audioprep.io.shar import cuts_name
 from audioprep.io.tables import USED, read_parts, read_table, write_table
 
 # Part of every task's fingerprint: raise it with any change of the cuts' text.
@@ -90,9 +91,9 @@ def make_cut_shards(arguments: dict[str, Any], out: Path) -> int:
         Number of cuts.
     """
     decided = pa.ipc.open_stream(arguments["decided"]).read_all()
-    cuts = _cuts(decided, arguments["rate_hz"], arguments["pad"], arguments["window_s"])
+    lines = cut_lines(decided, **{name: arguments[name] for name in ("rate_hz", "pad", "window_s")})
     for shard, num_rows in arguments["shards"]:
-        write_cuts(out / cuts_name(shard), (next(cuts) for _ in range(num_rows)))
+        (out / cuts_name(shard)).write_text("".join(islice(lines, num_rows)), encoding="utf-8")
     return int(decided.num_rows)
 
 
@@ -110,12 +111,12 @@ def _decide(layout: Layout, rule: TrimRule, window_s: float, rate_hz: int) -> tu
         "id": ids,
         "start": start_K,
         "stop": stop_K,
+        **{name: clips[name] for name in _CLIPS},
         "status": status,
         "gain_db": gains["gain_db"],
         "used": pc.or_(pc.invert(is_excluded), says_more),
-        **{name: clips[name] for name in _CLIPS},
     }
-    return facts["shard"].to_numpy(), pa.table(columns)
+    return facts["shard"].to_numpy(), pa.table(columns, DECIDED)
 
 
 def _aligned(ids: pa.Array, path: Path, columns: list[str]) -> pa.Table:
@@ -193,51 +194,6 @@ def _stream(table: pa.Table) -> bytes:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue().to_pybytes())
-
-
-def _cuts(decided: pa.Table, rate_hz: int, pad: str, window_s: float) -> Iterator[dict[str, Any]]:
-    """Yield each recording's cut: a lhotse MonoCut of the decided part, one supervision, and what was decided."""
-    columns = [decided[name].combine_chunks() for name in decided.column_names]
-    rows = zip(*(_values(column) for column in columns), strict=True)
-    for clip_id, start, stop, status, gain_db, is_used, labels, group, splits, attributes in rows:
-        duration_s = (stop - start) / rate_hz
-        supervision = {
-            "id": clip_id,
-            "recording_id": clip_id,
-            "start": 0.0,
-            "duration": duration_s,
-            "channel": 0,
-            "custom": {"labels": labels},
-        }
-        custom = {
-            "group": group,
-            "splits": splits,
-            "attributes": attributes,
-            "status": status,
-            "gain_db": gain_db,
-            "pad": pad,
-            "window_s": window_s,
-            "used": is_used,
-        }
-        yield {
-            "id": clip_id,
-            "start": start / rate_hz,
-            "duration": duration_s,
-            "channel": 0,
-            "supervisions": [supervision],
-            "custom": custom,
-            "type": "MonoCut",
-        }
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """Return a column's values, maps as dictionaries."""
-    if not pa.types.is_map(column.type):
-        return list(column.to_pylist())
-    # A sixth of the time that pyarrow takes.
-    keys, items = column.keys.to_pylist(), column.items.to_pylist()
-    spans = pairwise(column.offsets.to_pylist())
-    return [dict(zip(keys[first:end], items[first:end], strict=True)) for first, end in spans]
 
 
 def _moved(task: ShardTask, done: Shard, out: Path) -> Iterator[dict[str, Any]]:
