@@ -10,4 +10,4 @@ from audioprep.steps.features import features
 if __name__ == "__main__":
     with one_line_errors():
         dataset, kind = sys.argv[1:]
-        features(Layout.in_project(dataset), kind, getattr(load_data_params().features, kind))
+        features(Layout.in_project(dataset), kind, load_data_params().features)

@@ -8,6 +8,7 @@ and `_index.json` is written. A folder without that file is unfinished; the next
 
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
+from audioprep.engine.make import finished, make
 from audioprep.engine.processes import num_workers
 from audioprep.engine.run import run_shards
 from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
@@ -21,8 +22,10 @@ __all__ = [
     "file_identity",
     "file_sha256",
     "fingerprint",
+    "finished",
     "fresh_folder",
     "is_published",
+    "make",
     "num_workers",
     "publish",
     "read_index",
