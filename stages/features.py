@@ -10,7 +10,7 @@ def main(dataset: str, kind: str) -> None:
     from audioprep.io.layout import Layout
     from audioprep.steps.features import features
 
-    features(Layout.in_project(dataset), kind, getattr(load_data_params().features, kind), load_engine())
+    features(Layout.in_project(dataset), kind, load_data_params().features, load_engine())
 
 
 if __name__ == "__main__":

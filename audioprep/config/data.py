@@ -15,6 +15,8 @@ from audioprep.errors import ConfigError, unknown_name
 # Statuses that come with decodable audio; the trim rule decides whether such clips are used.
 SoftStatus = Literal["silent", "duplicate"]
 SOFT_STATUSES: tuple[SoftStatus, ...] = get_args(SoftStatus)
+FeatureKind = Literal["logmel", "mfcc"]
+FEATURE_KINDS: tuple[FeatureKind, ...] = get_args(FeatureKind)
 
 
 class ResampleRule(Section):
@@ -57,11 +59,16 @@ class LogmelRule(Section):
     mel_scale: Literal["htk", "slaney"] = "slaney"
     mel_norm: Literal["slaney"] | None = "slaney"
     top_db: float | None = Field(default=None, gt=0.0)
-    dtype: Literal["float16", "float32"] = "float16"
+    dtype: Literal["float16", "float32", "int8"] = "float16"
 
 
 class MfccRule(LogmelRule):
-    """Mel-frequency cepstral coefficients: the orthonormal DCT-II of the log-mel, with optional deltas."""
+    """Mel-frequency cepstral coefficients: the orthonormal DCT-II of the log-mel, with optional deltas.
+
+    Not as int8: a clip has one step size, and the first coefficient spans ten times what the others do.
+    """
+
+    dtype: Literal["float16", "float32"] = "float16"
 
     fmin_hz: float = Field(default=0.0, ge=0.0)
     mel_scale: Literal["htk", "slaney"] = "htk"
@@ -78,10 +85,23 @@ class MfccRule(LogmelRule):
 
 
 class FeatureRules(Section):
-    """One rule per feature kind; the kind names the folder `data/<ds>/<kind>/`."""
+    """Which kinds are made, and one rule per feature kind; the kind names the folder `data/<ds>/<kind>/`."""
 
+    kinds: tuple[FeatureKind, ...] = Field(default=FEATURE_KINDS, min_length=1)
     logmel: LogmelRule = LogmelRule()
     mfcc: MfccRule = MfccRule()
+
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _one_or_more_names(cls, value: object) -> object:
+        return _listed(value)
+
+    @field_validator("kinds")
+    @classmethod
+    def _each_once(cls, kinds: tuple[FeatureKind, ...]) -> tuple[FeatureKind, ...]:
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"expected each kind once, got [{', '.join(kinds)}]; take out the second")
+        return kinds
 
 
 class SplitRule(Section):
@@ -120,11 +140,7 @@ class DataParams(Section):
     @field_validator("datasets", mode="before")
     @classmethod
     def _one_or_more_names(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError(  # noqa: TRY004 - what pydantic turns into its own error
-                f"expected a list such as [{value}], got '{value}'; put it in brackets"
-            )
-        return value
+        return _listed(value)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> "DataParams":
@@ -153,6 +169,14 @@ class DataParams(Section):
         """Return the trim rule of one corpus: the common one, with the corpus's own exclusions if it names some."""
         exclude = self.recipe_rule(dataset).exclude
         return self.trim if exclude is None else self.trim.model_copy(update={"exclude": exclude})
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 - what pydantic turns into its own error
+            f"expected a list such as [{value}], got '{value}'; put it in brackets"
+        )
+    return value
 
 
 def _check_band(kind: str, rule: LogmelRule, nyquist_hz: float) -> None:

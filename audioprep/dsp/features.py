@@ -3,16 +3,19 @@
 Shape letters: T samples, N frames, M bins.
 """
 
-import functools
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
-from audioprep.dsp.mel import log_mel, mel_filterbank
+from audioprep.dsp.arrays import Float32, Wave
+from audioprep.dsp.mel import log_mel_bands, mel_filterbank, with_top_db
 from audioprep.dsp.mfcc import deltas, mfcc
 from audioprep.dsp.window import fit
+
+Rule = Mapping[str, Any]
 
 
 def windowed(wave_T: np.ndarray, cut: dict[str, Any], window_samples: int) -> np.ndarray:
@@ -27,37 +30,73 @@ def windowed(wave_T: np.ndarray, cut: dict[str, Any], window_samples: int) -> np
     return fit(part_T, window_samples, cut["pad"])
 
 
-def feature_kernel(kind: str, rule: dict[str, Any], rate_hz: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function from a windowed wave [T] to features [N, M], float32.
+def feature_kernel(kind: str, rule: Rule, rate_hz: int) -> Callable[[Wave], Float32]:
+    """Return the function from a windowed wave [T] to features [N, M], float32, of one kind.
 
     Args:
         kind: `logmel` or `mfcc`.
         rule: Its section of params.yaml, as plain values.
         rate_hz: Sampling rate of the wave.
     """
-    filters = _filters(
-        rate_hz,
-        rule["n_fft"],
-        rule["n_mels"],
-        rule["fmin_hz"],
-        rule["fmax_hz"] or rate_hz / 2,
-        rule["mel_scale"],
-        rule["mel_norm"],
-    )
-    win_samples, hop_samples = round(rule["win_ms"] * rate_hz / 1000), round(rule["hop_ms"] * rate_hz / 1000)
-
-    def logmel_of(wave_T: np.ndarray) -> np.ndarray:
-        return log_mel(wave_T, filters, win_samples=win_samples, hop_samples=hop_samples, top_db=rule["top_db"])
-
-    def mfcc_of(wave_T: np.ndarray) -> np.ndarray:
-        orders = [mfcc(logmel_of(wave_T), rule["n_mfcc"])]
-        for _ in range(rule["deltas"]):
-            orders.append(deltas(orders[-1]))
-        return np.concatenate(orders, axis=1)
-
-    return {"logmel": logmel_of, "mfcc": mfcc_of}[kind]
+    kernels = feature_kernels({kind: rule}, rate_hz)
+    return lambda wave_T: kernels(wave_T)[kind]
 
 
-@functools.lru_cache(maxsize=8)
-def _filters(rate_hz: int, n_fft: int, n_mels: int, fmin_hz: float, fmax_hz: float, scale: Any, norm: Any) -> csr_array:
-    return csr_array(mel_filterbank(rate_hz, n_fft, n_mels, fmin_hz, fmax_hz, scale, norm))
+def feature_kernels(rules: Mapping[str, Rule], rate_hz: int) -> Callable[[Wave], dict[str, Float32]]:
+    """Return the function from a windowed wave [T] to the features of several kinds, each [N, M], float32.
+
+    Kinds that frame the wave alike share one spectrum and one logarithm of it; what comes out is, to the bit, what each
+    would be alone.
+
+    Args:
+        rules: For each kind (`logmel`, `mfcc`) its section of params.yaml, as plain values.
+        rate_hz: Sampling rate of the wave.
+    """
+    groups = defaultdict(list)
+    for kind, rule in rules.items():
+        groups[_framing(rule, rate_hz)].append(kind)
+    passes = [(framing, _Bands(kinds, rules, rate_hz)) for framing, kinds in groups.items()]
+
+    def features_of(wave_T: Wave) -> dict[str, Float32]:
+        found = {}
+        for (_, win_samples, hop_samples), bands in passes:
+            decibel_MN = log_mel_bands(wave_T, bands.filters, win_samples=win_samples, hop_samples=hop_samples)
+            for kind, own in bands.rows.items():
+                found[kind] = _finished(kind, rules[kind], decibel_MN[own])
+        return found
+
+    return features_of
+
+
+class _Bands:
+    """The filterbanks of kinds that frame the wave alike, in one, and the rows of each kind in it."""
+
+    def __init__(self, kinds: list[str], rules: Mapping[str, Rule], rate_hz: int) -> None:
+        banks = [csr_array(_filters(rules[kind], rate_hz)) for kind in kinds]
+        stops = np.cumsum([bank.shape[0] for bank in banks])
+        self.filters = vstack(banks, format="csr")
+        self.rows = {
+            kind: slice(stop - bank.shape[0], stop) for kind, bank, stop in zip(kinds, banks, stops, strict=True)
+        }
+
+
+def _framing(rule: Rule, rate_hz: int) -> tuple[int, int, int]:
+    """Return n_fft, window and hop, in samples: what decides the spectrum besides the wave."""
+    return rule["n_fft"], round(rule["win_ms"] * rate_hz / 1000), round(rule["hop_ms"] * rate_hz / 1000)
+
+
+def _filters(rule: Rule, rate_hz: int) -> Float32:
+    fmax_hz = rule["fmax_hz"] or rate_hz / 2
+    scale, norm = rule["mel_scale"], rule["mel_norm"]
+    return mel_filterbank(rate_hz, rule["n_fft"], rule["n_mels"], rule["fmin_hz"], fmax_hz, scale, norm)
+
+
+def _finished(kind: str, rule: Rule, decibel_MN: Float32) -> Float32:
+    """Return the features [N, M] that a kind makes of its log-mel bands."""
+    log_mel_NM = np.ascontiguousarray(with_top_db(decibel_MN, rule["top_db"]).T)
+    if kind == "logmel":
+        return log_mel_NM
+    orders = [mfcc(log_mel_NM, rule["n_mfcc"])]
+    for _ in range(rule["deltas"]):
+        orders.append(deltas(orders[-1]))
+    return np.concatenate(orders, axis=1)

@@ -3,6 +3,8 @@
 Shape letters: T samples, N frames, F = n_fft // 2 + 1 bins, M mel bands.
 """
 
+import functools
+import math
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
@@ -16,11 +18,18 @@ from audioprep.errors import ShapeError
 MelScale = Literal["htk", "slaney"]
 Filters: TypeAlias = "Float32 | csr_array"
 
-_BLOCK_FRAMES = 64  # 64 frames of a 1024-point spectrum stay in a core's own cache
+_BLOCK_SAMPLES = 192 * 1024  # what is transformed at a time: with its spectrum it stays in a core's own cache
+_FLOOR_DB = -100.0  # of a power of 1e-10 and less: keeps silence finite
 _SLANEY_HZ_PER_MEL = 200.0 / 3.0  # Slaney's scale: linear up to 1 kHz = 15 mel, 27 mel for each factor 6.4 above
 _SLANEY_KNEE_HZ = 1000.0
 _SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL
 _SLANEY_LOG_STEP = np.log(6.4) / 27.0
+# 10 log10(m) = s (c0 + c1 s^2 + c2 s^4) with s = (m - 1) / (m + 1), for m between the root of 1/2 and the root of 2: the
+# polynomial through the Chebyshev nodes of that range, 2e-7 dB off at most.
+_LOG_COEFFICIENTS = tuple(np.float32(20.0 / np.log(10.0) * c) for c in (1.00000012, 0.33326133, 0.20647455))
+_ROOT_HALF_BITS = np.int32(0x3F3504F3)  # a float32: the power of two from bit 23 up, and what it multiplies below
+_MANTISSA_MASK = np.int32(0x7FFFFF)
+_DB_PER_OCTAVE = np.float32(10.0 * np.log10(2.0))
 
 
 def hz_to_mel(frequency_hz: float, scale: MelScale) -> float:
@@ -116,54 +125,90 @@ def power_spectrogram(wave_T: Wave, n_fft: int, win_samples: int, hop_samples: i
 
     Source: equals torch.stft(center=True, pad_mode="reflect") squared, within float32 rounding.
     """
-    return np.concatenate(list(_power_blocks(wave_T, n_fft, win_samples, hop_samples)))
+    frames = _frames(wave_T, n_fft, win_samples, hop_samples)
+    power_NF = np.empty((len(frames), n_fft // 2 + 1), np.float32)
+    for start, power_FB in _power_blocks(frames, n_fft):
+        power_NF[start : start + power_FB.shape[1]] = power_FB.T
+    return power_NF
 
 
 def log_mel(
-    wave_T: Wave,
-    filters_MF: Filters,
-    *,
-    win_samples: int,
-    hop_samples: int,
-    top_db: float | None = None,
-    amin: float = 1e-10,
+    wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_samples: int, top_db: float | None = None
 ) -> Float32:
     """Return the log-mel power of one mono clip, in dB.
 
     Args:
-        wave_T: Samples [T], float, full scale = 1.0.
+        wave_T: Samples [T], float, full scale = 1.0, finite.
         filters_MF: Mel filterbank [M, F], dense or, to save its conversion for every clip, `csr_array(filters)`; it
             fixes `n_fft = 2 * (F - 1)`.
         win_samples: Length of the Hann window, samples, at most `n_fft`.
         hop_samples: Distance between frame centres, samples.
         top_db: Values lower than the clip's largest minus this are raised to it; None leaves them.
-        amin: Smallest power that is told apart; 1e-10 puts silence at -100 dB.
 
     Returns:
-        Log-mel power [N, M], float32, dB re 1.0, `N = 1 + T // hop_samples` (edges as in `power_spectrogram`).
+        Log-mel power [N, M], float32, dB re 1.0, at least -100, `N = 1 + T // hop_samples` (edges as in
+        `power_spectrogram`).
 
     Raises:
         ShapeError: `wave_T` is not a mono wave, or the window does not fit into `n_fft`.
 
     Source: equals torchaudio's MelSpectrogram + AmplitudeToDB to 1e-3 dB.
     """
-    filters = csr_array(filters_MF)
+    decibel_MN = log_mel_bands(wave_T, filters_MF, win_samples=win_samples, hop_samples=hop_samples)
+    return np.ascontiguousarray(with_top_db(decibel_MN, top_db).T)
+
+
+def log_mel_bands(wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_samples: int) -> Float32:
+    """Return the log-mel power of one mono clip, band by band: `log_mel` before `top_db`, as [M, N].
+
+    Several filterbanks of one framing, stacked to one, share the spectrum that way; arguments as in `log_mel`.
+    """
+    # A sparse product adds each band's few bins in index order on every CPU; the dense one would go to BLAS.
+    filters = filters_MF if isinstance(filters_MF, csr_array) else csr_array(filters_MF)
     n_fft = 2 * (filters.shape[1] - 1)
-    blocks = [
-        # A sparse product adds each band's few bins in index order on every CPU; the dense one would go to BLAS.
-        filters @ np.ascontiguousarray(power_NF.T)
-        for power_NF in _power_blocks(wave_T, n_fft, win_samples, hop_samples)
-    ]
-    # float64, so that the last-bit differences of math libraries vanish when the result is rounded.
-    mel_NM = np.concatenate(blocks, axis=1).T.astype(np.float64, order="C")
-    decibel_NM = 10.0 * np.log10(np.maximum(mel_NM, amin))
-    if top_db is not None:
-        np.maximum(decibel_NM, decibel_NM.max() - top_db, out=decibel_NM)
-    return decibel_NM.astype(np.float32)
+    frames = _frames(wave_T, n_fft, win_samples, hop_samples)
+    mel_MN = np.empty((filters.shape[0], len(frames)), np.float32)
+    for start, power_FB in _power_blocks(frames, n_fft):
+        mel_MN[:, start : start + power_FB.shape[1]] = filters @ power_FB
+    return decibel(mel_MN)
 
 
-def _power_blocks(wave_T: Wave, n_fft: int, win_samples: int, hop_samples: int) -> Iterator[Float32]:
-    """Yield the power spectrogram a few frames at a time, [up to 64, F]."""
+def with_top_db(decibel_MN: Float32, top_db: float | None) -> Float32:
+    """Return dB values with those lower than the largest minus `top_db` raised to it; None leaves them."""
+    return decibel_MN if top_db is None else np.maximum(decibel_MN, decibel_MN.max() - np.float32(top_db))
+
+
+def decibel(power: Float32) -> Float32:
+    """Return 10 log10(power), at least -100, float32, within 1e-5 dB.
+
+    Each step is one operation that IEEE 754 rounds in one way, so that every CPU gives the same bits; the logarithms of
+    numpy and the C library differ between CPUs in the last one.
+
+    Args:
+        power: Powers of any shape, float32, >= 0, finite.
+    """
+    bits = np.ascontiguousarray(power).view(np.int32) - _ROOT_HALF_BITS
+    decibels = (bits >> 23).astype(np.float32)
+    decibels *= _DB_PER_OCTAVE
+    bits &= _MANTISSA_MASK
+    bits += _ROOT_HALF_BITS
+    mantissa = bits.view(np.float32)
+    ratio = mantissa - np.float32(1.0)
+    mantissa += np.float32(1.0)
+    ratio /= mantissa
+    square = np.square(ratio, out=mantissa)
+    c0, c1, c2 = _LOG_COEFFICIENTS
+    series = square * c2
+    series += c1
+    series *= square
+    series += c0
+    series *= ratio
+    decibels += series
+    return np.maximum(decibels, np.float32(_FLOOR_DB), out=decibels)
+
+
+def _frames(wave_T: Wave, n_fft: int, win_samples: int, hop_samples: int) -> Float32:
+    """Return what each window covers [N, win_samples], a view."""
     check_mono("power_spectrogram", wave_T)
     check_positive("power_spectrogram", n_fft=n_fft, win_samples=win_samples, hop_samples=hop_samples)
     if n_fft % 2 or win_samples > n_fft:
@@ -171,17 +216,44 @@ def _power_blocks(wave_T: Wave, n_fft: int, win_samples: int, hop_samples: int) 
             f"power_spectrogram: expected an even n_fft of at least the window, got n_fft {n_fft} for a window of "
             f"{win_samples} samples; use a larger n_fft or a shorter window"
         )
-    padded = np.pad(wave_T.astype(np.float32, copy=False), n_fft // 2, mode="reflect")
-    # Only the window's samples are transformed, zero-padded to n_fft behind: that shifts phases and leaves the power.
-    inside = padded[(n_fft - win_samples) // 2 :]
-    frames = np.lib.stride_tricks.sliding_window_view(inside, win_samples)[::hop_samples]
-    frames = frames[: 1 + wave_T.size // hop_samples]
+    before = n_fft // 2 - (n_fft - win_samples) // 2
+    padded = _mirrored(wave_T.astype(np.float32, copy=False), before, win_samples - before)
+    return np.lib.stride_tricks.sliding_window_view(padded, win_samples)[::hop_samples]
+
+
+def _mirrored(wave_T: Float32, before: int, after: int) -> Float32:
+    """Return a wave with its mirror image beyond both ends."""
+    if wave_T.size <= max(before, after):
+        return np.pad(wave_T, (before, after), mode="reflect")
+    # The same, without np.pad's many small steps.
+    return np.concatenate([wave_T[before:0:-1], wave_T, wave_T[-2 : -after - 2 : -1]])
+
+
+def _power_blocks(frames: Float32, n_fft: int) -> Iterator[tuple[int, Float32]]:
+    """Yield the number of a block's first frame, and its power spectra [F, B] in an array that the next block overwrites.
+
+    All blocks are of one size: the last one repeats some frames of the one before.
+    """
+    num_frames, win_samples = frames.shape
     window = hann(win_samples)
-    for start in range(0, len(frames), _BLOCK_FRAMES):
-        spectrum = scipy.fft.rfft(frames[start : start + _BLOCK_FRAMES] * window, n=n_fft, axis=1)
-        yield np.square(spectrum.real) + np.square(spectrum.imag)
+    num_blocks = math.ceil(num_frames * n_fft / _BLOCK_SAMPLES)
+    size = math.ceil(num_frames / num_blocks)
+    # Only the window's samples are transformed, zero-padded to n_fft behind: that shifts phases and leaves the power.
+    padded = np.zeros((size, n_fft), np.float32)
+    power_FB = np.empty((n_fft // 2 + 1, size), np.float32)
+    imaginary_FB = np.empty_like(power_FB)
+    for start in range(0, num_frames, size):
+        first = min(start, num_frames - size)
+        np.multiply(frames[first : first + size], window, out=padded[:, :win_samples])
+        # Along the first axis the spectra come out bin by bin, as the product with the filters wants them.
+        spectra_FB = scipy.fft.rfft(padded.T, axis=0)
+        np.square(spectra_FB.real, out=power_FB)
+        np.square(spectra_FB.imag, out=imaginary_FB)
+        power_FB += imaginary_FB
+        yield first, power_FB
 
 
+@functools.lru_cache(maxsize=8)
 def hann(num_samples: int) -> Float32:
     """Return the periodic Hann window [num_samples], float32, 0 at its first sample, as torch.hann_window does."""
     phase = 2.0 * np.pi * np.arange(num_samples) / num_samples

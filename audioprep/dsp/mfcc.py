@@ -31,7 +31,7 @@ def mfcc(log_mel_NM: Float32, n_mfcc: int) -> Float32:
     num_bands = log_mel_NM.shape[1]
     if not 1 <= n_mfcc <= num_bands:
         raise ShapeError(f"mfcc: expected n_mfcc from 1 to n_mels = {num_bands}, got {n_mfcc}; mend n_mfcc or n_mels")
-    cepstrum = scipy.fft.dct(log_mel_NM.astype(np.float64), type=2, norm="ortho", axis=1)
+    cepstrum = scipy.fft.dct(log_mel_NM, type=2, norm="ortho", axis=1)
     return np.ascontiguousarray(cepstrum[:, :n_mfcc], dtype=np.float32)
 
 

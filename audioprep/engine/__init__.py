@@ -12,6 +12,7 @@ from audioprep.engine.alone import alone, try_lock
 from audioprep.engine.earlier import Earlier, RestoreShard, dvc_cache
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
+from audioprep.engine.make import finished, make
 from audioprep.engine.run import run_shards
 from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
 
@@ -29,8 +30,10 @@ __all__ = [
     "file_identity",
     "file_sha256",
     "fingerprint",
+    "finished",
     "fresh_folder",
     "is_published",
+    "make",
     "num_workers",
     "publish",
     "read_index",

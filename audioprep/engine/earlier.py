@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,9 +48,11 @@ class Earlier:
         return path
 
     @cached_property
-    def row_group(self) -> dict[int, int]:
-        """The number of each shard's rows in a table of all shards, where every shard that has rows is one group."""
-        return {shard: number for number, shard in enumerate(e["shard"] for e in self.index["shards"] if e["rows"])}
+    def rows(self) -> dict[int, range]:
+        """Where the rows of each shard stand in a table that has those of all shards, one after another."""
+        entries = self.index["shards"]
+        stops = accumulate(entry["rows"] for entry in entries)
+        return {e["shard"]: range(stop - e["rows"], stop) for e, stop in zip(entries, stops, strict=True)}
 
 
 # Writes the files of a shard that are the caller's own and stand in no published folder, from an earlier version's.

@@ -1,6 +1,8 @@
 """Small and large tables as Parquet files with the same bytes for the same rows."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,45 @@ def read_parts(path: Path, columns: list[str], num_rows: int) -> Iterator[pa.Tab
         raise _damaged(path, error) from None
 
 
+class RowReader:
+    """Reads ranges of a table's rows, of which only their row groups are held."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the table.
+
+        Raises:
+            ShardError: The file is missing or damaged.
+        """
+        self._path = path
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from None
+        metadata = self._file.metadata
+        sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+        self._bounds = list(accumulate(sizes, initial=0))
+        self._groups, self._held = range(0), self._file.schema_arrow.empty_table()
+
+    def read(self, rows: range) -> pa.Table:
+        """Return some rows that follow each other.
+
+        Raises:
+            ShardError: The file is damaged.
+        """
+        groups = (
+            range(bisect_right(self._bounds, rows.start) - 1, bisect_left(self._bounds, rows.stop))
+            if rows
+            else range(0)
+        )
+        if groups and groups != self._groups:
+            try:
+                self._held = self._file.read_row_groups(list(groups))
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(self._path, error) from None
+            self._groups = groups
+        return self._held.slice(rows.start - self._bounds[groups.start], len(rows)) if rows else self._held.slice(0, 0)
+
+
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, schema, compression="zstd", version="2.6")
 
@@ -142,18 +183,6 @@ def _write_group(writer: pq.ParquetWriter, tables: list[pa.Table]) -> None:
 
 def _damaged(path: Path, error: Exception) -> ShardError:
     return ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it")
-
-
-def open_table(path: Path) -> pq.ParquetFile:
-    """Return a table whose row groups can be read one by one.
-
-    Raises:
-        ShardError: The file is missing or damaged.
-    """
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
 
 
 def rows_to_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:

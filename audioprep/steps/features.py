@@ -3,143 +3,185 @@
 Reads    audio/shar/ (recordings), cuts/
 Writes   <kind>/part-NNNNNN.parquet   id, num_frames, <kind>: a fixed-size list of num_frames x num_bins values
          <kind>/_stats.parquet        per clip and bin: count, sum, sum of squares
+
+Every kind is a stage of its own, so that a change in one rule leaves the other kinds alone. Where several are to be made
+after all, the first one makes the shards of the others in the same pass over the audio and leaves them in their work
+folders, where their own stages find them finished.
 """
 
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from audioprep.config.data import LogmelRule, MfccRule
-from audioprep.dsp.features import feature_kernel, windowed
+from audioprep.config.data import FeatureRules
+from audioprep.dsp.features import feature_kernels, windowed
 from audioprep.engine import (
     Earlier,
     EngineRule,
     RestoreShard,
     ShardTask,
     fingerprint,
+    finished,
     fresh_folder,
     is_published,
+    make,
     publish,
     read_index,
     run_shards,
 )
 from audioprep.errors import ShardError
 from audioprep.io.audio import decode_flac
-from audioprep.io.feature_writer import STATS_NAME, merge_stats, part_name, write_features
+from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
 from audioprep.io.layout import Layout
 from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
-from audioprep.io.tables import open_table, write_table
+from audioprep.io.tables import RowReader, write_table
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
-VERSION = 1
-
-FeatureRule = LogmelRule | MfccRule
-
-_OWN_STATS_NAME = "stats.parquet"
+VERSION = 2
 
 
-def features(layout: Layout, kind: str, rule: FeatureRule, engine: EngineRule | None = None) -> None:
+def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule | None = None) -> None:
     """Make the feature shards of one kind.
 
     Args:
         layout: Where the corpus lies.
         kind: `logmel` or `mfcc`.
-        rule: Its numbers.
+        rules: The rule of every kind, and which kinds are wanted.
         engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
     """
-    audio, cuts_index = read_index(layout.audio), read_index(layout.cuts)
-    rate_hz, window_s = audio["rule"]["rate_hz"], cuts_index["rule"]["window_s"]
-    settings = rule.model_dump(mode="json")
-    tasks = []
-    for entry in (entry for entry in audio["shards"] if entry["rows"]):
-        shard = entry["shard"]
-        cuts = [_needed(cut, rate_hz) for cut in read_cuts(layout.cuts / cuts_name(shard)) if cut["custom"]["used"]]
-        if not cuts:
-            continue
-        recordings = entry["files"][f"shar/{tar_name(shard)}"]["sha256"]
-        arguments = {
-            "shard": shard,
-            "audio": str(layout.shar / tar_name(shard)),
-            "audio_sha256": recordings,
-            "kind": kind,
-            "rule": settings,
-            "rate_hz": rate_hz,
-            "window_s": window_s,
-            "cuts": cuts,
-        }
-        key = fingerprint(kind, VERSION, shard, settings, rate_hz, window_s, recordings, cuts)
-        tasks.append(ShardTask(shard, key, arguments))
-    if not tasks:
+    shards = list(_inputs(layout))
+    if not shards:
         raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
-    header = {
-        "stage": "features",
-        "version": VERSION,
-        "kind": kind,
-        "rule": settings,
-        "rate_hz": rate_hz,
-        "window_s": window_s,
-    }
+    tasks = _tasks(kind, rules, shards)
+    header = {"stage": "features", "version": VERSION, **_described(tasks[0].arguments)}
     out, work, log = layout.features(kind), layout.work / kind, layout.log / f"{kind}.jsonl"
     if is_published(out, tasks, header, log):
         return
+    beside = _beside(layout, kind, rules, shards)
+    tasks = [replace(task, arguments={**task.arguments, "beside": beside[task.index]}) for task in tasks]
     label = f"{kind} {layout.dataset}"
-    shards = run_shards(
+    made = run_shards(
         tasks, make_feature_shard, work, label=label, earlier=out, restore=_restore, log=log, engine=engine
     )
     fresh_folder(out)
-    merge_stats((shard.folder / _OWN_STATS_NAME for shard in shards), out / STATS_NAME)
-    publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
+    merge_stats((shard.folder / SHARD_STATS_NAME for shard in made), out / STATS_NAME)
+    publish(made, out, lambda name: name if name.startswith("part-") else None, header, work)
 
 
 def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
-    """Make the features of one audio shard.
+    """Make the features of one audio shard, and those of other kinds that are still to be made.
 
     Args:
-        arguments: `shard`, `audio` (the tar), `audio_sha256`, `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
-            gain_db, pad of each clip to use.
+        arguments: `shard`, `audio` (the tar), `audio_sha256`, `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id,
+            start, stop, gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
         Number of clips in the shard.
     """
-    check_sha256(Path(arguments["audio"]), arguments["audio_sha256"])
-    rate_hz = arguments["rate_hz"]
-    window_samples = round(arguments["window_s"] * rate_hz)
-    kernel = feature_kernel(arguments["kind"], arguments["rule"], rate_hz)
-    cuts = {cut["id"]: cut for cut in arguments["cuts"]}
-    ids, blocks = [], []
-    for recording_id, flac in read_audio_tar(Path(arguments["audio"])):
-        if (cut := cuts.get(recording_id)) is not None:
-            ids.append(recording_id)
-            blocks.append(kernel(windowed(decode_flac(flac), cut, window_samples)))
-    if len(ids) != len(cuts):
-        lost = sorted(set(cuts) - set(ids))
+    beside = [(task, work) for task, work in arguments.get("beside", ()) if finished(task, work) is None]
+    own, *others = _computed([arguments, *(task.arguments for task, _ in beside)])
+    for (task, work), writer in zip(beside, others, strict=True):
+        # A gift: should it fail, for example as that kind's own stage runs at this moment, that stage makes the shard.
+        with suppress(OSError):
+            make(replace(task, arguments=task.index), writer.write, work)
+    return own.write(arguments["shard"], out)
+
+
+def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
+    """Return the features of several kinds of the same clips, which are decoded once."""
+    first = wanted[0]
+    check_sha256(Path(first["audio"]), first["audio_sha256"])
+    rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in first["cuts"]}
+    kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
+    writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
+    num_found = 0
+    for recording_id, flac in read_audio_tar(Path(first["audio"])):
+        if (cut := cuts.pop(recording_id, None)) is not None:
+            window_T = windowed(decode_flac(flac), cut, round(first["window_s"] * rate_hz))
+            for kind, features_NM in kernels(window_T).items():
+                writers[kind].add(recording_id, features_NM)
+            num_found += 1
+    if cuts:
         raise ShardError(
-            f"{arguments['audio']}: expected {len(cuts)} recordings, got {len(ids)}, {lost[0]} is missing; "
+            f"{first['audio']}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
             "run the resample stage again"
         )
-    meta = {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
-    write_features(
-        out / part_name(arguments["shard"]),
-        out / _OWN_STATS_NAME,
-        ids,
-        np.stack(blocks),
-        arguments["rule"]["dtype"],
-        meta,
-    )
-    return len(ids)
+    return list(writers.values())
+
+
+def _described(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what shards and index say of the features."""
+    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
+
+
+def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
+    """Yield, for each audio shard with clips to use, what its tasks share."""
+    audio, window_s = read_index(layout.audio), read_index(layout.cuts)["rule"]["window_s"]
+    rate_hz = audio["rule"]["rate_hz"]
+    for entry in audio["shards"]:
+        shard = entry["shard"]
+        if not entry["rows"]:
+            continue
+        cuts = [_needed(cut, rate_hz) for cut in read_cuts(layout.cuts / cuts_name(shard)) if cut["custom"]["used"]]
+        if cuts:
+            yield {
+                "shard": shard,
+                "audio": str(layout.shar / tar_name(shard)),
+                "audio_sha256": entry["files"][f"shar/{tar_name(shard)}"]["sha256"],
+                "rate_hz": rate_hz,
+                "window_s": window_s,
+                "cuts": cuts,
+            }
+
+
+def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
+    settings = getattr(rules, kind).model_dump(mode="json")
+    tasks = []
+    for shared in shards:
+        shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256", "cuts"))
+        key = fingerprint(kind, VERSION, shard, settings, *inputs)
+        tasks.append(ShardTask(shard, key, {**shared, "kind": kind, "rule": settings}))
+    return tasks
+
+
+def _beside(
+    layout: Layout, kind: str, rules: FeatureRules, shards: list[dict[str, Any]]
+) -> dict[int, list[tuple[ShardTask, Path]]]:
+    """Return, by shard, the tasks of the other kinds whose shards are not published, with their work folders.
+
+    What earlier such tasks left there, and is not wanted any more, goes.
+    """
+    found = defaultdict(list)
+    for other in rules.kinds:
+        if other == kind:
+            continue
+        try:
+            published = {entry["fingerprint"] for entry in read_index(layout.features(other))["shards"]}
+        except (ShardError, LookupError, TypeError):
+            published = set()
+        work, tasks = layout.work / other, _tasks(other, rules, shards)
+        for stale in {path.name for path in work.glob("[!.]*")} - {task.fingerprint for task in tasks}:
+            shutil.rmtree(work / stale, ignore_errors=True)
+        for task in tasks:
+            if task.fingerprint not in published:
+                found[task.index].append((task, work))
+    return found
 
 
 def _restore(earlier: Earlier) -> RestoreShard:
     """Bring the statistics of single shards back from those of all."""
-    stats = open_table(earlier.beside(STATS_NAME))
+    stats = RowReader(earlier.beside(STATS_NAME))
 
     def restore_shard(task: ShardTask, out: Path) -> None:
-        write_table(out / _OWN_STATS_NAME, stats.read_row_group(earlier.row_group[task.index]))
+        write_table(out / SHARD_STATS_NAME, stats.read(earlier.rows[task.index]))
 
     return restore_shard
 

@@ -44,7 +44,6 @@ from audioprep.steps.trim import trim
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _RESERVED = {"archives"}
-_KINDS = ("logmel", "mfcc")
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,9 @@ def prepare_in_project(name: str, asked: Asked) -> None:
             write_atomically(PARAMS, before)
             say(f"params.yaml: as it was before, without {name}")
         raise
-    _repro(name, engine, *(f"features@{name}-{kind}" for kind in _KINDS), f"card@{name}")
-    for line in _summary(layout, rule.split):
+    kinds = params.features.kinds
+    _repro(name, engine, *(f"features@{name}-{kind}" for kind in kinds), f"card@{name}")
+    for line in _summary(layout, rule.split, kinds):
         say(line)
 
 
@@ -125,11 +125,11 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
     resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards, engine)
     loudness(layout, params.loudness_rule(name))
     trim(layout, params.trim_rule(name), rule.window_s)
-    for kind in _KINDS:
-        features(layout, kind, getattr(params.features, kind), engine)
+    for kind in params.features.kinds:
+        features(layout, kind, params.features, engine)
     split(layout, rule.split, params.split)
     card(layout)
-    for line in _summary(layout, rule.split):
+    for line in _summary(layout, rule.split, params.features.kinds):
         say(line)
 
 
@@ -336,15 +336,15 @@ def _repro(name: str, engine: EngineRule, *arguments: str) -> None:
         )
 
 
-def _summary(layout: Layout, split_name: str) -> Iterator[str]:
-    audio, logmel = read_index(layout.audio), read_index(layout.features("logmel"))
+def _summary(layout: Layout, split_name: str, kinds: Sequence[str]) -> Iterator[str]:
+    audio, made = read_index(layout.audio), read_index(layout.features(kinds[0]))
     durations_s = read_table(layout.audio / "facts.parquet", ["duration_s"])["duration_s"].to_pylist()
     hours = sum(durations_s) / 3600
-    rows, shards = sum(shard["rows"] for shard in logmel["shards"]), len(logmel["shards"])
-    yield f"{layout.dataset}: {rows} clips of {logmel['window_s']:g} s in {shards} shards, from {hours:.2f} hours of audio"
+    rows, shards = sum(shard["rows"] for shard in made["shards"]), len(made["shards"])
+    yield f"{layout.dataset}: {rows} clips of {made['window_s']:g} s in {shards} shards, from {hours:.2f} hours of audio"
     yield f"  lengths   {min(durations_s):.1f} to {max(durations_s):.1f} s, median {statistics.median(durations_s):.1f} s"
     yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
-    yield f"  features  {', '.join(str(layout.features(kind)) for kind in _KINDS)} (Parquet)"
+    yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
     yield f"  card      {layout.data / 'card.md'}"
     where = "" if layout.data == Layout.in_project(layout.dataset).data else f" --data {layout.data}"

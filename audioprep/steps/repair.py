@@ -151,8 +151,8 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
         trim_rule = parse_section(TrimRule, "trim", rule)
         return lambda: trim(layout, trim_rule, window_s)
     kind = index["kind"]
-    feature_rule = parse_section(type(getattr(FeatureRules(), kind)), f"features.{kind}", rule)
-    return lambda: features_step.features(layout, kind, feature_rule)
+    feature_rules = parse_section(FeatureRules, "features", {"kinds": [kind], kind: rule})
+    return lambda: features_step.features(layout, kind, feature_rules)
 
 
 def _root(layout: Layout, root: Path | None) -> str | None:

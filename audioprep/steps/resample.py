@@ -52,7 +52,7 @@ from audioprep.io.tables import (
     FACTS,
     FINGERPRINTS,
     STATUS,
-    open_table,
+    RowReader,
     read_table,
     rows_to_table,
     write_table,
@@ -237,17 +237,13 @@ def _tasks(
 
 def _restore(earlier: Earlier) -> RestoreShard:
     """Bring the rows of single shards back from the tables of all."""
-    grouped = {
-        "facts.parquet": (open_table(earlier.beside("facts.parquet")), FACTS),
-        "fingerprints.parquet": (open_table(earlier.beside("fingerprints.parquet")), FINGERPRINTS),
-    }
+    tables = {name: RowReader(earlier.beside(name)) for name in ("facts.parquet", "fingerprints.parquet")}
     status = read_table(earlier.beside("status.parquet"))
     row_of = {clip_id: row for row, clip_id in enumerate(status["id"].to_pylist())}
 
     def restore_shard(task: ShardTask, out: Path) -> None:
-        group = earlier.row_group.get(task.index)
-        for name, (table, schema) in grouped.items():
-            write_table(out / name, schema.empty_table() if group is None else table.read_row_group(group))
+        for name, table in tables.items():
+            write_table(out / name, table.read(earlier.rows[task.index]))
         rows = status.take([row_of[clip["id"]] for clip in task.arguments["files"]]).to_pylist()
         for row in rows:
             if row["status"] == "duplicate":  # what it is a copy of is said anew, of the corpus as it is now

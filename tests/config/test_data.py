@@ -36,6 +36,12 @@ def test_a_corpus_may_have_its_own_loudness_mode(tmp_path):
         params.recipe_rule("bird")
 
 
+def test_some_kind_must_be_made(tmp_path):
+    assert _load(tmp_path, {"features": {"kinds": ["mfcc"]}}).features.kinds == ("mfcc",)
+    with pytest.raises(ConfigError, match=r"features.kinds: expected .* at least 1 item.*, got \[\]; mend that value"):
+        _load(tmp_path, {"features": {"kinds": []}})
+
+
 def test_32_khz_is_fine_as_it_is(tmp_path):
     assert _load(tmp_path, {"resample": {"rate_hz": 32000}}).resample.rate_hz == 32000
 
@@ -44,6 +50,26 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
     ("values", "message"),
     [
         ({"datasets": "demo"}, "params.yaml datasets: expected a list such as [demo], got 'demo'; put it in brackets"),
+        (
+            {"features": {"kinds": "logmel"}},
+            "params.yaml features.kinds: expected a list such as [logmel], got 'logmel'; put it in brackets",
+        ),
+        (
+            {"features": {"kinds": ["mfcc", "mfcc"]}},
+            "params.yaml features.kinds: expected each kind once, got [mfcc, mfcc]; take out the second",
+        ),
+        (
+            {"features": {"kinds": ["mel"]}},
+            "params.yaml features.kinds.0: expected 'logmel' or 'mfcc', got 'mel'; mend that value",
+        ),
+        (
+            {"features": {"logmel": {"dtype": "int16"}}},
+            "params.yaml features.logmel.dtype: expected 'float16', 'float32' or 'int8', got 'int16'; mend that value",
+        ),
+        (
+            {"features": {"mfcc": {"dtype": "int8"}}},
+            "params.yaml features.mfcc.dtype: expected 'float16' or 'float32', got 'int8'; mend that value",
+        ),
         (
             {"features": {"logmel": {"fmax_hz": 9000.0}}},
             (

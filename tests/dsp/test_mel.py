@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from audioprep.dsp.mel import hann, hz_to_mel, log_mel, mel_filterbank, mel_to_hz, power_spectrogram
+from audioprep.dsp.mel import decibel, hann, hz_to_mel, log_mel, mel_filterbank, mel_to_hz, power_spectrogram
 from audioprep.errors import ShapeError
 
 # The defaults at 16 kHz, the PANNs front-end at 32 kHz, and an odd window with a hop that does not divide it.
@@ -101,11 +101,49 @@ def test_prepared_filters_give_the_same_bytes():
     np.testing.assert_array_equal(dense, prepared)
 
 
+@pytest.mark.parametrize("num_samples", [2, 150, 200, 201, 202, 5000])
+def test_the_ends_are_mirrored_as_numpy_does_it(num_samples):
+    wave_T, hop_samples = noise(num_samples), 100
+    padded = np.pad(wave_T, 512, mode="reflect")
+    frames = np.stack([padded[start + 312 :][:400] for start in range(0, num_samples + 1, hop_samples)])
+    expected = np.abs(np.fft.rfft(frames * hann(400), n=1024)) ** 2
+    np.testing.assert_allclose(power_spectrogram(wave_T, 1024, 400, hop_samples), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_long_clip_in_many_blocks_equals_its_parts():
+    wave_T = noise(16000 * 20)
+    whole = power_spectrogram(wave_T, 1024, 400, 160)
+    for start in (0, 160 * 500, 160 * 1200):
+        part = power_spectrogram(wave_T[start : start + 160 * 300], 1024, 400, 160)
+        np.testing.assert_array_equal(whole[start // 160 + 4 : start // 160 + 290], part[4:290])
+
+
 def test_frames_do_not_depend_on_their_place_in_a_block():
     wave_T = noise(16000 * 3)
     whole = power_spectrogram(wave_T, 1024, 400, 160)
     part = power_spectrogram(wave_T[160 * 37 :], 1024, 400, 160)
     np.testing.assert_array_equal(whole[37 + 4 :], part[4:])  # the first frames see the mirrored edge
+
+
+@given(
+    st.lists(st.floats(2**-33, 2**100, width=32), min_size=1, max_size=50),
+)
+def test_decibel_equals_numpy_to_a_hundred_thousandth(powers):
+    power = np.array(powers, np.float32)
+    # 1e-5 dB up to 100 dB, and then the last bit of a float32.
+    np.testing.assert_allclose(decibel(power), 10 * np.log10(power.astype(np.float64)), rtol=1.5e-7, atol=1e-5)
+
+
+def test_decibel_rises_with_the_power():
+    mantissas = np.linspace(1, 4, 200_001, dtype=np.float32)  # over all of a power of two, both of its halves
+    assert (np.diff(decibel(mantissas)) >= -1e-6).all()
+    assert decibel(np.array([[1.0, 0.0], [1e-10, 1e-45]], np.float32)).tolist() == [[0.0, -100.0], [-100.0, -100.0]]
+
+
+def test_decibel_leaves_its_argument_alone():
+    power = np.full((3, 4), 0.25, np.float32)
+    decibel(power[:, ::2])
+    np.testing.assert_array_equal(power, 0.25)
 
 
 def test_silence_is_the_floor():

@@ -8,6 +8,7 @@ import pytest
 from model.corpora import write_features, write_split
 
 from audioprep.errors import ShardError, SplitError
+from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
 from audioprep.io.parquet import read_features, read_split, read_stats, write_predictions
 
 IDS = [f"{row:02d}-clip" for row in range(7)]
@@ -36,11 +37,12 @@ def test_without_ids_every_clip_comes(folder: Path) -> None:
 
 
 def test_what_the_features_stage_writes_is_read(tmp_path: Path) -> None:
-    from audioprep.io.feature_writer import write_features as write_stage_features
-
-    meta = {"kind": "mfcc", "rule": {"n_mfcc": 3}, "rate_hz": 16000, "window_s": 0.1}
-    part, stats = tmp_path / "part-000000.parquet", tmp_path / "_stats.parquet"
-    write_stage_features(part, stats, IDS, VALUES_KNM.astype(np.float32), "float32", meta)
+    meta = {"kind": "mfcc", "rule": {"n_mfcc": 3, "dtype": "float32"}, "rate_hz": 16000, "window_s": 0.1}
+    writer = FeatureWriter(meta)
+    for clip_id, values_NM in zip(IDS, VALUES_KNM.astype(np.float32), strict=True):
+        writer.add(clip_id, values_NM)
+    writer.write(0, tmp_path)
+    merge_stats([tmp_path / SHARD_STATS_NAME], tmp_path / STATS_NAME)
     read = read_features(tmp_path, IDS)
     np.testing.assert_array_equal(read.values_KNM, VALUES_KNM.astype(np.float32))
     assert read.meta == {**meta, "num_frames": 5, "num_bins": 3}

@@ -93,7 +93,7 @@ class Run:
         trim(self.layout, self.params.trim, self.recipe_rule.window_s)
 
     def features(self, kind="logmel"):
-        features(self.layout, kind, getattr(self.params.features, kind), self.engine)
+        features(self.layout, kind, self.params.features, self.engine)
 
     def split(self):
         split(self.layout, self.recipe_rule.split, self.params.split)
@@ -103,7 +103,7 @@ class Run:
         self.download()
         self.resample()
         self.decide()
-        for kind in KINDS:
+        for kind in self.params.features.kinds:
             self.features(kind)
         self.split()
         card(self.layout)
