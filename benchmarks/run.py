@@ -32,11 +32,11 @@ def clips() -> tuple[str, list[np.ndarray]]:
     if ESC10.is_dir():
         paths = sorted(ESC10.glob("*.ogg"))[:NUM_CLIPS]
         return "ESC-10", [librosa.load(path, sr=RATE_HZ, duration=5.0)[0].astype(np.float32) for path in paths]
-    from audioprep.io.audio import decode_flac
+    from audioprep.io.audio import decode_stored
     from audioprep.io.shar import read_audio_tar
 
     tars = sorted((HERE.parent / "data" / "demo" / "audio" / "shar").glob("recording.*.tar"))
-    waves = [decode_flac(flac) for tar in tars for _, flac in read_audio_tar(tar)]
+    waves = [decode_stored(flac) for tar in tars for _, flac in read_audio_tar(tar)]
     whole = np.concatenate(waves)
     count = min(NUM_CLIPS, len(whole) // (5 * RATE_HZ))
     return "demo", list(whole[: count * 5 * RATE_HZ].reshape(count, -1))
