@@ -34,7 +34,7 @@ from audioprep.engine import (
     run_shards,
 )
 from audioprep.errors import ShardError
-from audioprep.io.audio import decode_flac
+from audioprep.io.audio import decode_stored
 from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
 from audioprep.io.layout import Layout
 from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
@@ -105,7 +105,7 @@ def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     num_found = 0
     for recording_id, flac in read_audio_tar(Path(first["audio"])):
         if (cut := cuts.pop(recording_id, None)) is not None:
-            window_T = windowed(decode_flac(flac), cut, round(first["window_s"] * rate_hz))
+            window_T = windowed(decode_stored(flac), cut, round(first["window_s"] * rate_hz))
             for kind, features_NM in kernels(window_T).items():
                 writers[kind].add(recording_id, features_NM)
             num_found += 1

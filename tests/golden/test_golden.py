@@ -71,6 +71,8 @@ def shards(tmp_path_factory):
             "places": [Place((str(source),))],
             "archive_work": str(source),
             "rate_hz": 16000,
+            "format": "flac",
+            "max_decode_s": 60.0,
             "files": clips,
         },
         audio,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from audioprep.io.audio import decode_flac
+from audioprep.io.audio import decode_stored
 from audioprep.steps.export_shards.content import ROLES, Content
 from audioprep.steps.export_shards.readme import readme_text, write_description
 
@@ -35,7 +35,7 @@ def write_numpy(content: Content, out: Path) -> None:
         if sample.features_NM is not None:
             values["features"] = sample.features_NM
         if sample.flac is not None:
-            values["audio"] = np.round(decode_flac(sample.flac) * _PCM_FULL_SCALE).astype(np.int16)
+            values["audio"] = np.round(decode_stored(sample.flac) * _PCM_FULL_SCALE).astype(np.int16)
         for name, value in values.items():
             if name not in arrays:
                 shape = (len(ids), *value.shape)

@@ -18,7 +18,7 @@ from audioprep.console import track
 from audioprep.dsp.features import windowed
 from audioprep.engine import read_index
 from audioprep.errors import DatasetError, ShardError, SplitError, unknown_name
-from audioprep.io.audio import decode_flac, encode_flac
+from audioprep.io.audio import decode_stored, encode_flac
 from audioprep.io.feature_writer import decoded, part_name, shard_meta
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about
@@ -174,7 +174,7 @@ class Content:
                 features_NM = features_of[clip_id]
             if self.with_audio:
                 part = part_in_samples(cut, self.meta["rate_hz"])
-                wave_T = windowed(decode_flac(flac_of[clip_id]), part, self.window_samples)
+                wave_T = windowed(decode_stored(flac_of[clip_id]), part, self.window_samples)
                 flac = encode_flac(np.clip(wave_T, -1.0, 1.0), self.meta["rate_hz"])
         except KeyError:
             raise ShardError(
