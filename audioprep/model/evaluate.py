@@ -95,7 +95,7 @@ def _predict_fold(corpus: Corpus, checkpoint: Checkpoint, num_shifts: int) -> _P
     rows_K = corpus.rows(fold, {"test"})
     if not len(rows_K):
         raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
-    scores_KL = predict(checkpoint.classifier, corpus.values_KNM[rows_K], num_shifts=num_shifts)
+    scores_KL = predict(checkpoint.classifier, corpus.values(rows_K), num_shifts=num_shifts)
     return _Predictions(fold, rows_K, scores_KL)
 
 

@@ -30,7 +30,7 @@ from audioprep.model.costs import log_costs
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
-_CODE = ("augment", "checkpoints", "corpus", "loop", "nets", "panns")
+_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "nets", "panns")
 _POLL_S = 0.2
 
 
