@@ -18,4 +18,6 @@ if __name__ == "__main__":
         values = {**params.train.model_dump(), "fit_on": recipe.fit_on or params.train.fit_on}
         rule = parse_section(TrainRule, f"recipes.{dataset}", values)
         out = Path("models", dataset, "checkpoints")
-        train_folds(layout.data, recipe.split, params.model, rule, layout.work / "train", out, layout.log / "train.jsonl")
+        train_folds(
+            layout.data, recipe.split, params.model, rule, layout.work / "train", out, layout.log / "train.jsonl"
+        )
