@@ -14,9 +14,10 @@ from audioprep.engine.files import file_identity, file_sha256, fresh_folder, wri
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
 from audioprep.engine.make import finished, make
 from audioprep.engine.run import run_shards
-from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
+from audioprep.engine.tasks import BESIDE, Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
 
 __all__ = [
+    "BESIDE",
     "INDEX_NAME",
     "Earlier",
     "EngineRule",

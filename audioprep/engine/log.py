@@ -5,9 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 from audioprep.console import say
-from audioprep.engine.tasks import CACHE, COMPUTED, RESUMED, Shard
+from audioprep.engine.tasks import BESIDE, CACHE, COMPUTED, RESUMED, Shard
 
-_SAID = {COMPUTED: "computed", CACHE: "taken from the earlier version", RESUMED: "finished by the run before"}
+_SAID = {
+    COMPUTED: "computed",
+    BESIDE: "computed together with another kind",
+    CACHE: "taken from the earlier version",
+    RESUMED: "finished by the run before",
+}
 
 
 class RunLog:
@@ -38,7 +43,7 @@ class RunLog:
 
     def say(self, label: str) -> None:
         """Tell the user what was spared, if anything was."""
-        if set(self._counts) - {COMPUTED}:
+        if set(self._counts) - {COMPUTED, BESIDE}:
             said = ", ".join(
                 f"{self._counts[origin]} {words}" for origin, words in _SAID.items() if self._counts[origin]
             )

@@ -14,14 +14,20 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder
-from audioprep.engine.tasks import COMPUTED, RESUMED, Shard, ShardFunction, ShardTask
+from audioprep.engine.tasks import BESIDE, COMPUTED, RESUMED, Shard, ShardFunction, ShardTask
 from audioprep.errors import AudioprepError, ShardError, reason_of
 
 _RECORD_NAME = "_shard.json"
 
 
-def make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
+def make(task: ShardTask, function: ShardFunction, work: Path, origin: str = COMPUTED) -> Shard:
     """Make one shard.
+
+    Args:
+        task: Which one.
+        function: Makes it.
+        work: Folder of finished shards.
+        origin: `COMPUTED`, or `BESIDE` where it is made on the way, for a stage that is still to run.
 
     Raises:
         ShardError: The disk is full, or a file may not be read or written.
@@ -32,7 +38,7 @@ def make(task: ShardTask, function: ShardFunction, work: Path) -> Shard:
         with temporary_folder(task, work) as temporary, threadpool_limits(1):
             num_rows = function(task.arguments, temporary)
             files = {path.name: file_identity(path) for path in sorted(temporary.iterdir())}
-            return seal(task, temporary, num_rows, files, seconds=round(time.monotonic() - started_s, 3))
+            return seal(task, temporary, num_rows, files, origin, seconds=round(time.monotonic() - started_s, 3))
     except OSError as error:
         raise ShardError(
             f"shard {task.index}: expected to read and write {error.filename or work}, got {error.strerror or error}; "
@@ -82,7 +88,9 @@ def seal(
         origin: How it came to be there.
         seconds: What computing it took.
     """
-    (temporary / _RECORD_NAME).write_text(json.dumps({"rows": num_rows, "files": files}), encoding="utf-8")
+    (temporary / _RECORD_NAME).write_text(
+        json.dumps({"rows": num_rows, "files": files, "origin": origin}), encoding="utf-8"
+    )
     final = temporary.with_name(task.fingerprint)
     try:
         temporary.rename(final)
@@ -99,10 +107,11 @@ def finished(task: ShardTask, work: Path) -> Shard | None:
     try:
         record = json.loads((folder / _RECORD_NAME).read_text(encoding="utf-8"))
         num_rows, files = record["rows"], record["files"]
+        origin = BESIDE if record["origin"] == BESIDE else RESUMED
         is_whole = all(file_sha256(folder / name) == facts["sha256"] for name, facts in files.items())
     except (OSError, ValueError, KeyError):
         is_whole = False
     if not is_whole:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return Shard(task.index, task.fingerprint, folder, num_rows, files, RESUMED)
+    return Shard(task.index, task.fingerprint, folder, num_rows, files, origin)

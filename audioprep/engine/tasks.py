@@ -14,7 +14,7 @@ from audioprep.errors import ShardError, summarise
 ShardFunction = Callable[[Any, Path], int]
 
 # How a shard came to be there, as the run log says it.
-COMPUTED, CACHE, RESUMED = "computed", "cache", "resumed"
+COMPUTED, BESIDE, CACHE, RESUMED = "computed", "beside", "cache", "resumed"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Shard:
         folder: Where its files are.
         num_rows: How many rows they hold.
         files: `bytes` and `sha256` of each.
-        origin: `computed`; `cache`: taken from an earlier version; `resumed`: finished by a run that was stopped.
+        origin: `computed`; `beside`: computed on the way, by the stage of another folder; `cache`: taken from an earlier version; `resumed`: finished by a run that was stopped.
         seconds: What computing it took.
     """
 

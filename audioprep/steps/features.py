@@ -20,6 +20,7 @@ from typing import Any
 from audioprep.config.data import FeatureRules
 from audioprep.dsp.features import feature_kernels, windowed
 from audioprep.engine import (
+    BESIDE,
     Earlier,
     EngineRule,
     RestoreShard,
@@ -90,8 +91,8 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     own, *others = _computed([arguments, *(task.arguments for task, _ in beside)])
     for (task, work), writer in zip(beside, others, strict=True):
         # A gift: should it fail, for example as that kind's own stage runs at this moment, that stage makes the shard.
-        with suppress(OSError):
-            make(replace(task, arguments=task.index), writer.write, work)
+        with suppress(ShardError):
+            make(replace(task, arguments=task.index), writer.write, work, BESIDE)
     return own.write(arguments["shard"], out)
 
 
