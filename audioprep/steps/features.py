@@ -9,6 +9,7 @@ after all, the first one makes the shards of the others in the same pass over th
 folders, where their own stages find them finished.
 """
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -140,7 +141,10 @@ def _tasks(kind: str, rules: FeatureRules, shards: list[tuple[dict[str, Any], st
 def _beside(
     layout: Layout, kind: str, rules: FeatureRules, shards: list[tuple[dict[str, Any], str]]
 ) -> dict[int, list[tuple[ShardTask, Path]]]:
-    """Return, by shard, the tasks of the other kinds whose shards are not published, with their work folders."""
+    """Return, by shard, the tasks of the other kinds whose shards are not published, with their work folders.
+
+    What earlier such tasks left there, and is not wanted any more, goes.
+    """
     found = defaultdict(list)
     for other in rules.kinds:
         if other == kind:
@@ -149,9 +153,12 @@ def _beside(
             published = {entry["fingerprint"] for entry in read_index(layout.features(other))["shards"]}
         except (ShardError, LookupError, TypeError):
             published = set()
-        for task in _tasks(other, rules, shards):
+        work, tasks = layout.work / other, _tasks(other, rules, shards)
+        for stale in {path.name for path in work.glob("[!.]*")} - {task.fingerprint for task in tasks}:
+            shutil.rmtree(work / stale, ignore_errors=True)
+        for task in tasks:
             if task.fingerprint not in published:
-                found[task.index].append((task, layout.work / other))
+                found[task.index].append((task, work))
     return found
 
 
