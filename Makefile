@@ -24,9 +24,8 @@ lint: $(VENV)/.test
 	$(RUN) mypy
 
 bench: $(VENV)/.test
+	$(INSTALL) -e '.[test,bench]'
 	$(RUN) python benchmarks/run.py
-	$(RUN) python benchmarks/audit.py
-	$(RUN) python benchmarks/duplicates.py
 
 clean:
 	rm -rf $(VENV)

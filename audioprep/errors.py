@@ -5,6 +5,7 @@ stage scripts print it as it stands and exit with 1.
 """
 
 import difflib
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,10 @@ class AudioprepError(Exception):
 
 class ConfigError(AudioprepError):
     """A parameter is unknown, ill-typed or impossible."""
+
+
+class ProjectError(AudioprepError):
+    """A DVC project cannot be started, or does not go with the installed version."""
 
 
 class FetchError(AudioprepError):
@@ -58,6 +63,22 @@ class ModelError(AudioprepError):
     """A model, a checkpoint or a bundle cannot be used as asked."""
 
 
+class ShareError(AudioprepError):
+    """Results could not be shared, restored or merged."""
+
+
+class DvcError(ShareError):
+    """A DVC command failed; `reason` is what DVC says of it."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(command, reason)
+        self.command = command
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.command}: expected it to end well, got: {self.reason}"
+
+
 def unknown_name(where: str, name: str, choices: Iterable[str]) -> str:
     """Return the message for a name that is not among the choices, with the nearest one suggested.
 
@@ -86,9 +107,24 @@ def summarise(where: str, failures: Sequence[str], remedy: str) -> str:
     return f"{where}: {len(failures)} failed: {first}{more}; {remedy}"
 
 
+class _TerminatedError(KeyboardInterrupt):
+    """The system asks to end, as batch queues do when the time is over; its argument is the signal's number."""
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise _TerminatedError(number)
+
+
 @contextmanager
 def one_line_errors(*, debug: bool = False) -> Iterator[None]:
-    """Turn an error that the user can act on into one line on stderr and exit status 1; a traceback only when asked for."""
+    """Turn an error that the user can act on into one line on stderr and exit status 1; a traceback only when asked for.
+
+    Ctrl-C, SIGTERM and a terminal that closes end with one line too, and with the exit status that the system gives to what they end.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:  # not what nohup has set
+            signal.signal(number, _terminate)
     try:
         yield
     except (AudioprepError, OSError) as error:
@@ -96,9 +132,12 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
             traceback.print_exc()
         print(f"error: {_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; finished shards are kept, run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(128 + (stop.args[0] if isinstance(stop, _TerminatedError) else signal.SIGINT)) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _line(error: AudioprepError | OSError) -> str:

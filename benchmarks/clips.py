@@ -51,9 +51,9 @@ def _demo(count: int) -> list[np.ndarray]:
     tars = sorted((HERE.parent / "data" / "demo" / "audio" / "shar").glob("recording.*.tar"))
     if not tars:
         raise SystemExit(f"{HERE}: expected data/demo or ../shared/data/esc10, found neither; run `make demo` first")
-    from audioprep.io.audio import decode_flac
+    from audioprep.io.audio import decode_stored
     from audioprep.io.shar import read_audio_tar
 
-    whole_T = np.concatenate([decode_flac(flac) for tar in tars for _, flac in read_audio_tar(tar)])
+    whole_T = np.concatenate([decode_stored(flac) for tar in tars for _, flac in read_audio_tar(tar)])
     size = round(CLIP_S * RATE_HZ)
     return [whole_T[start : start + size] for start in range(0, min(count, len(whole_T) // size) * size, size)]

@@ -115,13 +115,23 @@ def compared(
 
 
 def report(rows: list[Row]) -> None:
-    """Print the table, and put the lines into results.json in place of earlier ones of the same name."""
+    """Print the lines, and put them into results.json in place of earlier ones of the same name."""
+    show(rows)
+    new = {row.row: row for row in rows}
+    kept = [row for row in known_rows() if row.row not in new]
+    text = json.dumps([asdict(row) for row in [*kept, *rows]], indent=1)
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
+def known_rows() -> list[Row]:
+    """Return the lines of results.json."""
+    return [Row(**row) for row in json.loads(RESULTS.read_text(encoding="utf-8"))] if RESULTS.is_file() else []
+
+
+def show(rows: list[Row]) -> None:
+    """Print lines as a table."""
     columns = ("what", "ours", "best peer", "peer", "limit", "ratio", "target", "met")
     show_table("Benchmarks", columns, [_cells(row) for row in rows])
-    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
-    new = {row.row: asdict(row) for row in rows}
-    kept = [row for row in known if row["row"] not in new]
-    RESULTS.write_text(json.dumps([*kept, *new.values()], indent=1) + "\n", encoding="utf-8")
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
 """DVC stage `card`: write the dataset card of a corpus. Usage: python stages/card.py DATASET"""
 
-import sys
+from audioprep.stage import run_stage
 
-from audioprep.errors import one_line_errors
-from audioprep.io.layout import Layout
-from audioprep.steps.card.page import card
+
+def main(dataset: str) -> None:
+    """Write the dataset card of a corpus."""
+    from audioprep.io.layout import Layout
+    from audioprep.steps.card.page import card
+
+    card(Layout.in_project(dataset))
+
 
 if __name__ == "__main__":
-    with one_line_errors():
-        (dataset,) = sys.argv[1:]
-        card(Layout.in_project(dataset))
+    run_stage(main)

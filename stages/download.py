@@ -1,13 +1,16 @@
 """DVC stage `download`: get and verify the archives of a corpus. Usage: python stages/download.py DATASET"""
 
-import sys
+from audioprep.stage import run_stage
 
-from audioprep.config.data import load_data_params
-from audioprep.errors import one_line_errors
-from audioprep.io.layout import Layout
-from audioprep.steps.download import download
+
+def main(dataset: str) -> None:
+    """Get and verify the archives of a corpus."""
+    from audioprep.config.data import load_data_params
+    from audioprep.io.layout import Layout
+    from audioprep.steps.download import download
+
+    download(Layout.in_project(dataset), load_data_params().recipe_rule(dataset))
+
 
 if __name__ == "__main__":
-    with one_line_errors():
-        (dataset,) = sys.argv[1:]
-        download(Layout.in_project(dataset), load_data_params().recipe_rule(dataset))
+    run_stage(main)

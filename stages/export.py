@@ -1,24 +1,28 @@
 """DVC stage `export`: write the edge bundle of a corpus. Usage: python stages/export.py DATASET"""
 
-import sys
 from pathlib import Path
 
-from audioprep.config.data import load_data_params
-from audioprep.config.training import load_training_params
-from audioprep.errors import one_line_errors
-from audioprep.io.layout import Layout
-from audioprep.model.export import export
+from audioprep.stage import run_stage
+
+
+def main(dataset: str) -> None:
+    """Write the edge bundle of a corpus."""
+    from audioprep.config.data import load_data_params
+    from audioprep.config.training import load_training_params
+    from audioprep.io.layout import Layout
+    from audioprep.model.export import export
+
+    params = load_data_params()
+    audio = {
+        "rate_hz": params.resample.rate_hz,
+        "window_s": params.recipe_rule(dataset).window_s,
+        "loudness": params.loudness_rule(dataset).model_dump(mode="json"),
+        "trim": params.trim_rule(dataset).model_dump(mode="json"),
+    }
+    models, metrics = Path("models", dataset), Path("reports", dataset, "metrics.json")
+    rule = load_training_params().export
+    export(Layout.in_project(dataset).data, models / "checkpoints", metrics, models / "bundle", rule, audio)
+
 
 if __name__ == "__main__":
-    with one_line_errors():
-        (dataset,) = sys.argv[1:]
-        params = load_data_params()
-        audio = {
-            "rate_hz": params.resample.rate_hz,
-            "window_s": params.recipe_rule(dataset).window_s,
-            "loudness": params.loudness_rule(dataset).model_dump(mode="json"),
-            "trim": params.trim_rule(dataset).model_dump(mode="json"),
-        }
-        models, metrics = Path("models", dataset), Path("reports", dataset, "metrics.json")
-        rule = load_training_params().export
-        export(Layout.in_project(dataset).data, models / "checkpoints", metrics, models / "bundle", rule, audio)
+    run_stage(main)

@@ -1,13 +1,17 @@
 """DVC stage `features`: make the feature shards of one kind. Usage: python stages/features.py DATASET KIND"""
 
-import sys
+from audioprep.stage import run_stage
 
-from audioprep.config.data import load_data_params
-from audioprep.errors import one_line_errors
-from audioprep.io.layout import Layout
-from audioprep.steps.features import features
+
+def main(dataset: str, kind: str) -> None:
+    """Make the feature shards of one kind."""
+    from audioprep.config.data import load_data_params
+    from audioprep.config.engine import load_engine
+    from audioprep.io.layout import Layout
+    from audioprep.steps.features import features
+
+    features(Layout.in_project(dataset), kind, load_data_params().features, load_engine())
+
 
 if __name__ == "__main__":
-    with one_line_errors():
-        dataset, kind = sys.argv[1:]
-        features(Layout.in_project(dataset), kind, load_data_params().features)
+    run_stage(main)

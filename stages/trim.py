@@ -1,14 +1,17 @@
 """DVC stage `trim`: decide the used part of every recording. Usage: python stages/trim.py DATASET"""
 
-import sys
+from audioprep.stage import run_stage
 
-from audioprep.config.data import load_data_params
-from audioprep.errors import one_line_errors
-from audioprep.io.layout import Layout
-from audioprep.steps.trim import trim
+
+def main(dataset: str) -> None:
+    """Decide the used part of every recording."""
+    from audioprep.config.data import load_data_params
+    from audioprep.io.layout import Layout
+    from audioprep.steps.trim import trim
+
+    params = load_data_params()
+    trim(Layout.in_project(dataset), params.trim_rule(dataset), params.recipe_rule(dataset).window_s)
+
 
 if __name__ == "__main__":
-    with one_line_errors():
-        (dataset,) = sys.argv[1:]
-        params = load_data_params()
-        trim(Layout.in_project(dataset), params.trim_rule(dataset), params.recipe_rule(dataset).window_s)
+    run_stage(main)

@@ -8,10 +8,10 @@ from ruamel.yaml import YAML
 
 # From the bottom up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "config", "console", "engine"),
+    ("errors", "closure", "config", "console", "engine"),
     ("datasets", "dsp", "io"),
     ("steps", "model", "edge"),
-    ("cli",),
+    ("cli", "stage"),
 )
 # Parts of one layer that stay apart although they stand side by side.
 APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets", "dsp"}}
@@ -19,25 +19,28 @@ APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"step
 HOMES = {
     "torch": ("model/",),
     "torchaudio": ("model/",),
-    "lhotse": ("io/manifests.py",),
+    "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),
     "soxr": ("dsp/resample.py",),
     "pyarrow": ("io/", "steps/"),
     "requests": ("io/fetch/",),
     "urllib3": ("io/fetch/",),
-    "tarfile": ("io/archives/", "io/shar.py"),
+    "tarfile": ("io/archives/", "io/shar.py", "io/sample_tars.py"),
     "zipfile": ("io/archives/", "datasets/synthesis/archive.py"),
     "sqlite3": ("io/archives/",),
     "rich": ("console.py",),
     "typer": ("cli/",),
     "pydantic": ("config/",),
-    "ruamel": ("config/base.py", "steps/prepare.py"),
+    "ruamel": ("config/", "steps/prepare.py", "steps/sharing.py", "steps/init/"),
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),
+    "threadpoolctl": ("engine/make.py", "model/"),
+    "ray": ("engine/ray.py",),
+    "dvc": ("engine/earlier.py",),
     "multiprocessing": ("engine/", "model/folds.py"),
 }
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))

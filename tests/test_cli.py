@@ -18,11 +18,20 @@ from audioprep.errors import AudioError
 
 COMMANDS = {
     "datasets": ["name", "--json"],
-    "prepare": ["name", "--archive", "--root", "--variant", "--split", "--out"],
+    "prepare": ["name", "--archive", "--root", "--variant", "--split", "--out", "--engine"],
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
+    "verify": ["folder", "--repair", "--root"],
+    "export": ["name", "--to", "--kind", "--audio", "--split", "--fold", "--out", "--data"],
+    "share": ["name", "--remote"],
+    "restore": ["name", "--stage", "--remote"],
+    "merge-lock": ["base", "ours", "theirs"],
+    "merge-params": ["base", "ours", "theirs"],
+    "init": ["folder", "--update"],
 }
+# Git calls them, people need not.
+HIDDEN = {"merge-lock", "merge-params"}
 HEAVY = (
     "torch",
     "torchaudio",
@@ -75,7 +84,7 @@ def test_every_command_and_option_has_help(command):
             assert option in result.output
     group = typer.main.get_command(cli.app)
     assert group.commands[command].help
-    assert all(param.help for param in group.commands[command].params if param.name != "help")
+    assert all(param.help for param in group.commands[command].params if command not in HIDDEN)
 
 
 def test_version():
@@ -84,7 +93,7 @@ def test_version():
 
 
 def test_without_a_command_there_is_help():
-    assert all(command in run().output for command in COMMANDS)
+    assert {name for name in COMMANDS if f" {name} " not in run().output} == HIDDEN
 
 
 def imported_after(code):
@@ -98,7 +107,20 @@ def test_the_command_line_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "module", ["resample", "features", "download", "loudness", "trim", "split", "prepare", "inspect"]
+    "module",
+    [
+        "resample",
+        "features",
+        "download",
+        "loudness",
+        "trim",
+        "split",
+        "prepare",
+        "inspect",
+        "verify",
+        "repair",
+        "export_shards",
+    ],
 )
 def test_the_data_path_imports_neither_torch_nor_lhotse(module):
     found = imported_after(f"import audioprep.steps.{module}")
@@ -156,6 +178,12 @@ def test_prepare_outside_a_project(fails, tmp_path, monkeypatch):
     )
 
 
+def test_init_says_in_one_line_why_not(fails, tmp_path):
+    (tmp_path / "dvc.yaml").write_text("mine")
+    assert "expected a folder without the files of a project, got dvc.yaml; " in fails("init", tmp_path)
+    assert "expected a project that `audioprep init` has started" in fails("init", "--update", tmp_path)
+
+
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     """Return a folder of two classes of three sounds each."""
@@ -207,6 +235,38 @@ def test_inspect_shows_a_clip_or_a_shard(data, tmp_path, monkeypatch, fails):
     assert (tmp_path / "reports" / "inspect" / "a--0.png").exists()
     assert ": 6 rows, " in run("inspect", str(data / "birds" / "audio" / "facts.parquet")).output
     assert "clip: expected one of 6 ids, got 'a--00'; did you mean 'a--0'?" in fails("inspect", "a--00", "--data", data)
+
+
+def test_verify_names_what_is_damaged_and_repairs_it(data, sounds, tmp_path, fails):
+    folder = shutil.copytree(data / "birds", tmp_path / "birds")
+    assert run("verify", str(folder)).output.endswith(f"{folder}: 21 files are as their indexes say\n")
+    part = next((folder / "logmel").glob("part-*.parquet"))
+    part.write_bytes(b"")
+    line = f"error: {folder}: expected what was prepared, got 1 wrong; make them anew with `audioprep verify {folder} --repair`"
+    assert fails("verify", folder).startswith(line)
+    output = run("verify", str(folder), "--repair", "--root", str(sounds)).output
+    assert f"{part}: expected " in output
+    assert output.endswith("logmel: repaired: 1 of 4 files made anew, bytes equal to the index\n")
+    assert run("verify", str(folder)).exit_code == 0
+    part.write_bytes(b"")
+    (folder / "cuts" / "_index.json").write_text("{")
+    err = fails("verify", folder, "--repair")
+    assert err == "error: repair: 2 of the folders could not be repaired; the lines above say why\n"
+
+
+def test_export_writes_a_corpus_for_others(data, tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    output = run("export", "birds", "--to", "numpy", "--data", str(data)).output
+    assert "exports/birds-numpy: grouped-3fold, fold 1 of 3: train " in output
+    assert (tmp_path / "exports" / "birds-numpy" / "features.npy").exists()
+    assert "got one that holds something" in fails("export", "birds", "--to", "numpy", "--data", data)
+    assert "--to: expected one of hf, " in fails("export", "birds", "--to", "parquet", "--data", data)
+    assert "prepared corpus: expected one of birds, got 'brids'; did you mean 'birds'?" in fails(
+        "export", "brids", "--to", "hf", "--data", data
+    )
+    assert "none: expected a prepared corpus, found none; run `audioprep prepare birds` first" in fails(
+        "export", "birds", "--to", "hf", "--data", data / "none"
+    )
 
 
 def test_predict_prints_the_best_classes_and_counts_what_it_cannot_read(monkeypatch, fails, capsys, tmp_path):

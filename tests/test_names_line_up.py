@@ -6,6 +6,7 @@ from ruamel.yaml import YAML
 
 from audioprep.config.base import SECTIONS
 from audioprep.config.data import DataParams, load_data_params
+from audioprep.config.engine import EngineRule
 from audioprep.config.training import TrainingParams, load_training_params
 from audioprep.datasets import all_recipes
 
@@ -26,7 +27,8 @@ def test_every_stage_with_parameters_has_a_section_of_its_name() -> None:
 
 @pytest.mark.parametrize("section", sorted(set(SECTIONS) - {"datasets", "recipes"}))
 def test_params_yaml_holds_every_default(section: str) -> None:
-    ours = {**DataParams().model_dump(mode="json"), **TrainingParams().model_dump(mode="json")}
+    models = (DataParams(), TrainingParams(), EngineRule())
+    ours = {name: value for model in models for name, value in model.model_dump(mode="json").items()}
     assert PARAMS[section] == ours[section]
 
 

@@ -3,7 +3,7 @@
 import sys
 
 # Each module adds its commands to the application; their order here is their order in the help.
-from audioprep.cli import corpora, look, models  # noqa: F401
+from audioprep.cli import corpora, look, models, project, shards, sharing  # noqa: F401
 from audioprep.cli.app import app
 from audioprep.errors import one_line_errors
 

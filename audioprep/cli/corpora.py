@@ -44,19 +44,21 @@ def prepare(
     ] = None,
     split: Annotated[str | None, typer.Option(help="An official split, grouped or grouped-<K>fold.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write here, without DVC.")] = None,
+    engine: Annotated[str | None, typer.Option(help="What makes the shards: serial, processes or ray.")] = None,
 ) -> None:
     """Take a corpus from archive or folder to feature shards and splits."""
     import os
 
     from audioprep.steps import prepare as steps
+    from audioprep.steps.project import project_root
 
     root, out = (path and path.expanduser().resolve() for path in (root, out))
     archives = tuple(path.expanduser().resolve() for path in archive or ())
-    asked = steps.Asked(archives, root, variant, split)
+    asked = steps.Asked(archives, root, variant, split, engine)
     if out is not None:
         steps.prepare_in_folder(name, out, asked)
         return
-    project = steps.project_root(Path.cwd())
+    project = project_root(Path.cwd())
     if project is None:
         raise DatasetError(f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml); give --out DIR")
     os.chdir(project)

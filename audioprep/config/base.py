@@ -21,6 +21,8 @@ SECTIONS = (
     "train",
     "evaluate",
     "export",
+    "engine",
+    "ray",
 )
 
 
@@ -42,6 +44,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, is not YAML, or has a section that does not exist.
     """
+    values = read_mapping(path)
+    for section in values:
+        if section not in SECTIONS:
+            raise ConfigError(unknown_name(f"{path.name}", str(section), SECTIONS))
+    return values
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return a YAML file of names and values.
+
+    Raises:
+        ConfigError: The file is missing or is not such YAML.
+    """
     try:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -50,19 +65,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected YAML, got {reason_of(error)}; mend the file") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected sections, got {type(values).__name__}; mend the file")
-    for section in values:
-        if section not in SECTIONS:
-            raise ConfigError(unknown_name(f"{path.name}", str(section), SECTIONS))
     return values
 
 
-def parse_section(model: type[SectionT], where: str, values: object) -> SectionT:
+def parse_section(model: type[SectionT], where: str, values: object, *, file: str = "params.yaml") -> SectionT:
     """Check one section against its model.
 
     Args:
         model: The section's model.
         where: Its dotted name, for messages.
-        values: What params.yaml holds there; None stands for all defaults.
+        values: What the file holds there; None stands for all defaults.
+        file: The name of the file, for messages.
 
     Raises:
         ConfigError: One line naming the first wrong key, its value, and what was expected.
@@ -70,17 +83,17 @@ def parse_section(model: type[SectionT], where: str, values: object) -> SectionT
     try:
         return model.model_validate({} if values is None else values)
     except ValidationError as error:
-        raise ConfigError(_first_problem(model, where, error)) from None
+        raise ConfigError(_first_problem(model, file, where, error)) from None
 
 
-def _first_problem(model: type[Section], where: str, error: ValidationError) -> str:
+def _first_problem(model: type[Section], file: str, where: str, error: ValidationError) -> str:
     problem = error.errors()[0]
     path = [part for part in [where, *(str(part) for part in problem["loc"])] if part]
     if problem["type"] == "extra_forbidden":
-        section = " ".join(["params.yaml", ".".join(path[:-1])]).strip()
+        section = " ".join([file, ".".join(path[:-1])]).strip()
         return unknown_name(section, path[-1], _fields_at(model, problem["loc"][:-1]))
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    place = " ".join(["params.yaml", ".".join(path)]).strip()
+    place = " ".join([file, ".".join(path)]).strip()
     if problem["type"] == "value_error":
         return f"{place}: {message}"
     return f"{place}: expected {message}, got {problem['input']!r}; mend that value"

@@ -23,7 +23,9 @@ class ResampleRule(Section):
     """How recordings are brought to one rate and one channel."""
 
     rate_hz: int = Field(default=16000, ge=4000, le=192000)
+    format: Literal["flac", "wav"] = "flac"
     max_bad_fraction: float = Field(default=0.02, ge=0.0, le=1.0)
+    max_decode_s: float = Field(default=60.0, gt=0.0, le=86400.0)
 
 
 class LoudnessRule(Section):

@@ -44,7 +44,7 @@ def bandwidth_hz(wave_T: Wave, rate_hz: int) -> float | None:
     check_positive("bandwidth_hz", rate_hz=rate_hz)
     frame_samples = max(2 * _SMOOTH_BINS, round(_FRAME_S * rate_hz))
     missing = max(0, frame_samples - wave_T.size)
-    padded_T = np.pad(wave_T, (missing // 2, missing - missing // 2))
+    padded_T = np.pad(wave_T, (missing // 2, missing - missing // 2)) if missing else wave_T
     num_frames = min(_MAX_FRAMES, max(1, 2 * wave_T.size // frame_samples))
     starts = np.linspace(0, padded_T.size - frame_samples, num_frames).astype(np.int64)
     window = _window(frame_samples)

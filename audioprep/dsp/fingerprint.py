@@ -127,9 +127,12 @@ def _band_power(wave_T: Wave, rate_hz: int) -> Float32:
         return power_NB
     frames = np.lib.stride_tricks.sliding_window_view(wave_T.astype(np.float32, copy=False), frame_samples)
     window = np.hanning(frame_samples + 1)[:-1].astype(np.float32)
+    hop_samples = HOP_S * rate_hz
+    is_even = hop_samples.is_integer()  # then frames need not be picked one by one
     for start in range(0, len(starts), _BLOCK_FRAMES):
-        block = frames[starts[start : start + _BLOCK_FRAMES]]
-        block *= window
+        chosen = starts[start : start + _BLOCK_FRAMES]
+        block = frames[chosen[0] : chosen[-1] + 1 : int(hop_samples)] if is_even else frames[chosen]
+        block = block * window
         spectrum = scipy.fft.rfft(block, axis=1)[:, _FIRST_BIN : _FIRST_BIN + _NUM_BANDS * _BINS_PER_BAND]
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         bands = power[:, 0::_BINS_PER_BAND] + power[:, 1::_BINS_PER_BAND] + power[:, 2::_BINS_PER_BAND]

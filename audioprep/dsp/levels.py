@@ -26,8 +26,7 @@ def rms_db(wave_T: Wave) -> float | None:
         ShapeError: `wave_T` is not a mono wave.
     """
     check_mono("rms_db", wave_T)
-    power = float(np.mean(np.square(wave_T, dtype=np.float64)))
-    return 10.0 * float(np.log10(power)) if power > 0 else None
+    return power_db(float(np.mean(np.square(wave_T, dtype=np.float64))))
 
 
 def peak_db(wave_T: Wave) -> float | None:
@@ -49,6 +48,11 @@ def peak_db(wave_T: Wave) -> float | None:
 def amplitude_db(amplitude: float) -> float | None:
     """Return an amplitude in dB re 1.0; None for zero."""
     return 20.0 * float(np.log10(amplitude)) if amplitude > 0 else None
+
+
+def power_db(power: float) -> float | None:
+    """Return a power in dB re 1.0; None for zero."""
+    return 10.0 * float(np.log10(power)) if power > 0 else None
 
 
 def dc_offset(wave_T: Wave) -> float:
@@ -104,10 +108,33 @@ def envelope_db(wave_T: Wave, frame_samples: int) -> Int8:
     """
     check_mono("envelope_db", wave_T)
     check_positive("envelope_db", frame_samples=frame_samples)
-    edges = np.arange(0, wave_T.size, frame_samples)
-    energy_E: Float64 = np.add.reduceat(np.square(wave_T, dtype=np.float64), edges)
-    power_E = energy_E / np.diff(edges, append=wave_T.size)
-    decibel_E: Float64 = 10.0 * np.log10(np.maximum(power_E, 10.0 ** (ENVELOPE_FLOOR_DB / 10.0)))
+    return energy_envelope_db(frame_energy(wave_T, frame_samples), wave_T.size, frame_samples)
+
+
+def frame_energy(wave_T: Wave, frame_samples: int) -> Float64:
+    """Return the sum of squares of each frame: of samples in steps of 16 bits it is exact, in whatever order it is summed.
+
+    Args:
+        wave_T: Samples [T], float, full scale = 1.0.
+        frame_samples: Length of a frame, samples; frames do not overlap, and the last may be shorter.
+
+    Returns:
+        Energies [E], float64, `E = ceil(T / frame_samples)`.
+
+    Raises:
+        ShapeError: `wave_T` is not a mono wave, or `frame_samples` is not positive.
+    """
+    check_mono("frame_energy", wave_T)
+    check_positive("frame_energy", frame_samples=frame_samples)
+    energy_E: Float64 = np.add.reduceat(np.square(wave_T, dtype=np.float64), np.arange(0, wave_T.size, frame_samples))
+    return energy_E
+
+
+def energy_envelope_db(energy_E: Float64, num_samples: int, frame_samples: int) -> Int8:
+    """Return the envelope that belongs to the energies of `frame_energy`, as `envelope_db` does."""
+    samples_E = np.full(energy_E.size, frame_samples)
+    samples_E[-1] = num_samples - frame_samples * (energy_E.size - 1)
+    decibel_E: Float64 = 10.0 * np.log10(np.maximum(energy_E / samples_E, 10.0 ** (ENVELOPE_FLOOR_DB / 10.0)))
     return np.rint(np.minimum(decibel_E, 0.0)).astype(np.int8)
 
 

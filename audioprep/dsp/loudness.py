@@ -1,12 +1,13 @@
 """Programme loudness and true peak of a mono recording, after ITU-R BS.1770-4.
 
-Shape letters: T samples, H hops of 100 ms, B blocks of 400 ms, P phases, K taps.
+Shape letters: T samples, H hops of 100 ms, B blocks of 400 ms, P phases, K taps, R rows of 256 samples, W samples that a row
+is interpolated from, C points that may be the peak.
 """
 
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import sosfilt
+from scipy.signal import lfilter
 
 from audioprep.dsp.arrays import Float32, Float64, Wave, check_mono, check_positive
 from audioprep.dsp.levels import amplitude_db
@@ -23,7 +24,10 @@ _HOPS_PER_BLOCK = 4  # 400 ms blocks that overlap by 75 %
 _OVERSAMPLING = 4
 _TAPS = 20  # per phase; with this window the interpolation is flat within 0.05 dB up to 0.42 of the rate
 _KAISER_BETA = 5.0
-_BLOCK_SAMPLES = 1 << 16
+_NEAR_TAPS = 8  # the middle ones, which carry most of the sum
+_ROW_SAMPLES = 256
+_BLOCK_SAMPLES = 256 * _ROW_SAMPLES
+_ROUNDING = 1e-5  # of float32 sums of a few products, relative to the peak
 
 
 def integrated_lufs(wave_T: Wave, rate_hz: int) -> float | None:
@@ -48,7 +52,8 @@ def integrated_lufs(wave_T: Wave, rate_hz: int) -> float | None:
     num_hops = _HOPS_PER_SECOND * wave_T.size // rate_hz
     if num_hops < _HOPS_PER_BLOCK:
         return None
-    power_B = _block_power(sosfilt(k_weighting(rate_hz), wave_T.astype(np.float64)), rate_hz, num_hops)
+    zeros, poles = _k_polynomials(rate_hz)
+    power_B = _block_power(lfilter(zeros, poles, wave_T.astype(np.float64)), rate_hz, num_hops)
     loud_B = power_B[power_B > _power(_ABSOLUTE_GATE_LUFS)]
     if loud_B.size == 0:
         return None
@@ -73,12 +78,11 @@ def true_peak_db(wave_T: Wave) -> float | None:
     """
     check_mono("true_peak_db", wave_T)
     peak = max(float(wave_T.max()), -float(wave_T.min()))
-    padded = np.pad(wave_T.astype(np.float32, copy=False), (_TAPS // 2 - 1, _TAPS // 2))
+    num_rows = -(-wave_T.size // _ROW_SAMPLES)
+    padded = np.zeros(num_rows * _ROW_SAMPLES + _TAPS - 1, np.float32)
+    padded[_TAPS // 2 - 1 :][: wave_T.size] = wave_T
     for start in range(0, wave_T.size, _BLOCK_SAMPLES):
-        num_samples = min(_BLOCK_SAMPLES, wave_T.size - start)
-        for taps_K in _interpolators():
-            between = _correlate(padded[start : start + num_samples + _TAPS - 1], taps_K)
-            peak = max(peak, float(between.max()), -float(between.min()))
+        peak = _raised_peak(padded[start : start + _BLOCK_SAMPLES + _TAPS - 1], peak)
     return amplitude_db(peak)
 
 
@@ -145,21 +149,52 @@ def _power(loudness_lufs: float) -> float:
     return float(10.0 ** ((loudness_lufs - _OFFSET_LU) / 10.0))
 
 
+@lru_cache(maxsize=8)
+def _k_polynomials(rate_hz: int) -> tuple[Float64, Float64]:
+    """Return numerator and denominator of the K-weighting filter as one, which runs in 3/4 of the time of two sections."""
+    zeros = poles = np.ones(1)
+    for section in k_weighting(rate_hz):
+        zeros, poles = np.convolve(zeros, section[:3]), np.convolve(poles, section[3:])
+    return zeros, poles
+
+
+def _raised_peak(padded_T: Float32, peak: float) -> float:
+    """Return the largest absolute value between samples, or the peak given if none is larger.
+
+    Only what may be larger is computed. A point between samples is at most the sum of the absolute taps times the largest
+    sample near it, which rules out whole rows; and it is at most what its nearest samples make of it plus the same bound for
+    the other taps, which rules out all but a few points.
+
+    Args:
+        padded_T: Rows of samples, float32, with 9 more before them and 10 after them.
+        peak: What is known already.
+    """
+    taps_PK = _interpolators()
+    rows_RW = np.lib.stride_tricks.sliding_window_view(padded_T, _ROW_SAMPLES + _TAPS - 1)[::_ROW_SAMPLES]
+    largest_R = np.maximum(rows_RW.max(axis=1), -rows_RW.min(axis=1))
+    may_exceed_R = largest_R * np.abs(taps_PK).sum(axis=1).max() > peak
+    if not may_exceed_R.any():
+        return peak
+    rows_RW, largest_R = rows_RW[may_exceed_R], largest_R[may_exceed_R]
+    first = (_TAPS - _NEAR_TAPS) // 2
+    near_PK = taps_PK[:, first : first + _NEAR_TAPS].astype(np.float32)
+    # Across the rows in one go: what the end of one makes with the start of the next is not looked at. So few taps do not
+    # go to BLAS, and nothing that is computed from them is returned.
+    bound_T = np.zeros(rows_RW.size, np.float32)
+    for near_K in near_PK:
+        between_T = np.correlate(rows_RW.ravel(), near_K, "same")
+        np.maximum(bound_T, np.abs(between_T, out=between_T), out=bound_T)
+    bound_RW = bound_T.reshape(rows_RW.shape)[:, _TAPS // 2 :][:, :_ROW_SAMPLES]
+    far = (np.abs(taps_PK).sum(axis=1) - np.abs(near_PK).sum(axis=1)).max()
+    row_C, column_C = np.nonzero(bound_RW > (peak * (1.0 - _ROUNDING) - far * largest_R)[:, None].astype(np.float32))
+    windows_CK = np.lib.stride_tricks.sliding_window_view(rows_RW, _TAPS, axis=1)[row_C, column_C]
+    return max(peak, float(np.abs(np.einsum("ck,pk->cp", windows_CK, taps_PK)).max(initial=0.0)))
+
+
 @lru_cache(maxsize=1)
-def _interpolators() -> Float32:
+def _interpolators() -> Float64:
     """Return the filters [P, K] for the points a quarter, a half and three quarters on from a sample."""
     offset_PK = np.arange(1, _OVERSAMPLING)[:, None] / _OVERSAMPLING - np.arange(1 - _TAPS // 2, _TAPS // 2 + 1)
     taper_PK = np.i0(_KAISER_BETA * np.sqrt(1.0 - (2.0 * offset_PK / _TAPS) ** 2))  # Kaiser's, but for its scale
     taps_PK = np.sinc(offset_PK) * taper_PK
-    taps_PK /= taps_PK.sum(axis=1, keepdims=True)  # a constant stays that constant
-    return np.asarray(taps_PK, np.float32)
-
-
-def _correlate(wave_T: Float32, taps_K: Float32) -> Float32:
-    """Return the K-tap filter's output, [T - K + 1]; np.correlate would go to BLAS."""
-    num_outputs = wave_T.size - taps_K.size + 1
-    total = np.zeros(num_outputs, np.float32)
-    product = np.empty(num_outputs, np.float32)
-    for k, tap in enumerate(taps_K):
-        total += np.multiply(wave_T[k : k + num_outputs], tap, out=product)
-    return total
+    return np.asarray(taps_PK / taps_PK.sum(axis=1, keepdims=True))  # a constant stays that constant

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from audioprep.dsp.levels import dc_offset, envelope_db, peak_db, rms_db
+from audioprep.dsp.levels import dc_offset, energy_envelope_db, frame_energy, peak_db, power_db
 from audioprep.dsp.loudness import integrated_lufs, true_peak_db
 from audioprep.dsp.resample import resample, to_mono
 
 # Frames of the coarse envelope, from which the used part is decided.
 ENVELOPE_FRAME_S = 0.02
+_STEPS = 32768
 
 
 def to_stored(wave_TC: np.ndarray, rate_in_hz: int, rate_hz: int) -> tuple[np.ndarray, float]:
@@ -29,13 +30,22 @@ def to_stored(wave_TC: np.ndarray, rate_in_hz: int, rate_hz: int) -> tuple[np.nd
         and float files can exceed full scale, and neither is clipped here.
     """
     wave_T = resample(to_mono(wave_TC), rate_in_hz, rate_hz)
-    peak = float(np.abs(wave_T).max(initial=0.0))
+    peak = max(float(wave_T.max()), -float(wave_T.min()))
     limit = 32767 / 32768
     attenuation_db = 20 * math.log10(peak / limit) if peak > limit else 0.0
+    scale = np.float32(1.0)
     if attenuation_db:
         attenuation_db = math.ceil(attenuation_db * 1e4) / 1e4
-        wave_T = wave_T * np.float32(10 ** (-attenuation_db / 20))
-    return (np.round(wave_T * 32768) / 32768).astype(np.float32), attenuation_db
+        scale = np.float32(10 ** (-attenuation_db / 20))
+    stored_T = wave_T * (scale * np.float32(_STEPS))
+    np.rint(stored_T, out=stored_T)
+    stored_T *= np.float32(1.0 / _STEPS)
+    return stored_T, attenuation_db
+
+
+def as_steps(wave_T: np.ndarray) -> np.ndarray:
+    """Return stored samples [T] as the whole numbers that they are multiples of, int16."""
+    return np.asarray(wave_T * np.float32(_STEPS), np.int16)
 
 
 def measure(wave_T: np.ndarray, rate_hz: int) -> dict[str, Any]:
@@ -46,11 +56,12 @@ def measure(wave_T: np.ndarray, rate_hz: int) -> dict[str, Any]:
         rate_hz: Sampling rate.
     """
     frame_samples = round(ENVELOPE_FRAME_S * rate_hz)
+    energy_E = frame_energy(wave_T, frame_samples)
     levels = {
         "loudness_lufs": integrated_lufs(wave_T, rate_hz),
         "true_peak_db": true_peak_db(wave_T),
         "peak_db": peak_db(wave_T),
-        "rms_db": rms_db(wave_T),
+        "rms_db": power_db(float(energy_E.sum()) / len(wave_T)),
         "dc_offset": dc_offset(wave_T),
     }
     # Rounded well above the noise of float arithmetic, so that two kinds of CPU write the same table.
@@ -60,5 +71,5 @@ def measure(wave_T: np.ndarray, rate_hz: int) -> dict[str, Any]:
         "num_samples": len(wave_T),
         "duration_s": len(wave_T) / rate_hz,
         "envelope_frame_s": frame_samples / rate_hz,
-        "envelope_db": envelope_db(wave_T, frame_samples).tolist(),
+        "envelope_db": energy_envelope_db(energy_E, len(wave_T), frame_samples).tolist(),
     }

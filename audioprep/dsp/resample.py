@@ -63,4 +63,5 @@ def resample(wave_T: Wave, rate_in_hz: int, rate_out_hz: int) -> Float32:
     num_samples = num_resampled(wave_T.size, rate_in_hz, rate_out_hz)
     if resampled.size == 0:  # one or two samples, far downwards: SoX rounds to nothing
         return np.full(num_samples, wave_T[0], np.float32)
-    return np.pad(resampled[:num_samples], (0, max(0, num_samples - resampled.size)), mode="edge")
+    missing = num_samples - resampled.size
+    return np.pad(resampled, (0, missing), mode="edge") if missing > 0 else resampled[:num_samples]

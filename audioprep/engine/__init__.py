@@ -4,21 +4,29 @@ A task maps the inputs of one shard to the files of one shard, and knows nothing
 hash of everything that decides its bytes: inputs, rule and code version. A finished shard waits in the work
 folder under its fingerprint until all shards of its folder are there; then they are linked into the folder
 and `_index.json` is written. A folder without that file is unfinished; the next run makes what is missing.
+What stands unchanged in an earlier version of the folder is taken from there.
 """
 
+from audioprep.config.engine import EngineRule, num_workers
+from audioprep.engine.alone import alone, try_lock
+from audioprep.engine.earlier import Earlier, RestoreShard, dvc_cache
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
 from audioprep.engine.make import finished, make
-from audioprep.engine.processes import num_workers
 from audioprep.engine.run import run_shards
 from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
 
 __all__ = [
     "INDEX_NAME",
+    "Earlier",
+    "EngineRule",
+    "RestoreShard",
     "Shard",
     "ShardFunction",
     "ShardTask",
+    "alone",
     "auto_num_shards",
+    "dvc_cache",
     "file_identity",
     "file_sha256",
     "fingerprint",
@@ -31,6 +39,7 @@ __all__ = [
     "read_index",
     "run_shards",
     "shard_of",
+    "try_lock",
     "write_atomically",
     "write_index",
 ]

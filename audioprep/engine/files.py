@@ -1,6 +1,7 @@
 """Files and folders that are whole or not there."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,21 @@ def fresh_folder(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, which costs no second copy; copy it where the two places are on different disks.
+
+    Raises:
+        FileNotFoundError: There is no such source.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)  # what a symbolic link stands for: the link itself may not last
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,14 +1,14 @@
 """Publishing a folder of shards: `_index.json` comes last and is the commit point."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from audioprep.engine.files import file_identity, write_atomically
-from audioprep.engine.tasks import Shard, ShardTask
+from audioprep.engine.files import file_identity, link_or_copy, write_atomically
+from audioprep.engine.log import RunLog
+from audioprep.engine.tasks import CACHE, Shard, ShardTask
 from audioprep.errors import ShardError
 
 INDEX_NAME = "_index.json"
@@ -22,7 +22,8 @@ def publish(
     Args:
         shards: All shards of the folder.
         out: The folder; files beside the shards are there already, and the index vouches for them too.
-        place: Gives a shard file's path below `out`, or None for a file that was only for the caller.
+        place: Gives a shard file's path below `out`, of which the file's name is the last part, or None for a file that
+            was only for the caller.
         header: What the index says before its list of shards, for example the rule.
         work: Folder of finished shards, which has done its duty then.
 
@@ -36,7 +37,11 @@ def publish(
     for shard in shards:
         placed = {name: target for name in shard.files if (target := place(name)) is not None}
         for name, target in placed.items():
-            _link(shard.folder / name, out / target)
+            try:
+                link_or_copy(shard.folder / name, out / target)
+            except FileNotFoundError:
+                source = shard.folder / name
+                raise ShardError(f"{source}: expected a finished shard, found none; run the stage again") from None
         files = {target: shard.files[name] for name, target in sorted(placed.items())}
         entries.append({"shard": shard.index, "rows": shard.num_rows, "fingerprint": shard.fingerprint, "files": files})
     write_index(out, {**header, "files": beside, "shards": entries})
@@ -66,34 +71,28 @@ def read_index(folder: Path) -> dict[str, Any]:
     raise ShardError(f"{path}: expected a JSON index, got something else; delete the folder and run its stage again")
 
 
-def is_published(out: Path, tasks: Sequence[ShardTask], header: dict[str, Any]) -> bool:
+def is_published(out: Path, tasks: Sequence[ShardTask], header: dict[str, Any], log: Path | None = None) -> bool:
     """Tell whether a folder is finished and holds just what these tasks would make, so that nothing need be done.
 
     Args:
         out: The folder.
         tasks: What it should hold.
         header: What its index should say besides.
+        log: Where to say that all shards were there.
     """
     try:
         index = read_index(out)
         entries = {entry["shard"]: entry for entry in index.pop("shards")}
         listings = [index.pop("files"), *(entry["files"] for entry in entries.values())]
-        wanted = {task.index: task.fingerprint for task in tasks}
-        return (
+        is_whole = (
             index == json.loads(json.dumps(header))
-            and {shard: entry["fingerprint"] for shard, entry in entries.items()} == wanted
+            and {n: entry["fingerprint"] for n, entry in entries.items()} == {t.index: t.fingerprint for t in tasks}
             and all((out / f).stat().st_size == x["bytes"] for listing in listings for f, x in listing.items())
         )
     except (ShardError, OSError, LookupError, TypeError, AttributeError):
         return False
-
-
-def _link(source: Path, target: Path) -> None:
-    """Link, so that publishing costs no second copy and a kill in the middle loses nothing; copy across disks."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise ShardError(f"{source}: expected a finished shard, found none; run the stage again") from None
-    except OSError:
-        shutil.copyfile(source, target)
+    if is_whole:
+        run_log = RunLog(log)
+        for task in tasks:
+            run_log.add_line(task.index, CACHE)
+    return is_whole

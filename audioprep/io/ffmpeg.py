@@ -18,9 +18,6 @@ FFMPEG_SUFFIXES = frozenset({".m4a", ".mp4", ".3gp", ".aac", ".wma", ".webm", ".
 
 _PROGRAM = "ffmpeg"
 _GET = "install it (apt install ffmpeg, brew install ffmpeg, conda install ffmpeg) and run again"
-# A decoder that has not ended by then never will: it takes a second for an hour of audio.
-_TIMEOUT_S = 60.0
-_TIMEOUT_BYTES_PER_S = 100_000
 # What the part of a WMA header begins with that holds the file's size and whether it is known.
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _INPUT_NAME = "input"
@@ -63,15 +60,16 @@ def has_ffmpeg() -> bool:
     return shutil.which(_PROGRAM) is not None
 
 
-def decoded_wav(data: bytes, container: Container) -> bytes:
+def decoded_wav(data: bytes, container: Container, limit_s: float) -> bytes:
     """Return the first audio stream of a file as a WAV of 32-bit floats, in its own rate and channels.
 
     Args:
         data: The file's bytes.
         container: Its kind.
+        limit_s: How long it may take, s.
 
     Raises:
-        AudioError: With status `decode_error` or `truncated`: it cannot be decoded, or not on this machine.
+        AudioError: With status `decode_error`, `truncated` or `timeout`: it cannot be decoded, or not on this machine.
     """
     if container.name == "ASF" and _missing_asf_bytes(data):
         raise AudioError("truncated", f"the header declares {_missing_asf_bytes(data)} bytes more than there are")
@@ -87,13 +85,12 @@ def decoded_wav(data: bytes, container: Container) -> bytes:
     with tempfile.TemporaryDirectory(prefix="audioprep-") as folder:
         # Not through a pipe: the index of an MP4 file may lie at its end.
         Path(folder, _INPUT_NAME).write_bytes(data)
-        timeout_s = _TIMEOUT_S + len(data) / _TIMEOUT_BYTES_PER_S
         try:
             run = subprocess.run(  # noqa: S603 - our own arguments
-                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit_s, check=False
             )
         except subprocess.TimeoutExpired:
-            raise AudioError("decode_error", f"ffmpeg has not ended in {timeout_s:.0f} s") from None
+            raise AudioError("timeout", f"ffmpeg has not ended in {limit_s:.0f} s") from None
         except OSError as error:
             raise AudioError("decode_error", f"ffmpeg cannot be run: {error.strerror}") from None
     messages = [_SPEAKER.sub("", line).strip() for line in run.stderr.decode("utf-8", "replace").splitlines()]

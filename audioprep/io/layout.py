@@ -9,6 +9,7 @@ from pathlib import Path
 _MAX_NAME_BYTES = 200
 ARCHIVES_VARIABLE = "AUDIOPREP_ARCHIVES"
 WORK_FOLDER = Path(".audioprep") / "work"
+LOG_FOLDER = Path(".audioprep") / "log"
 
 
 def sound_name(clip_id: str) -> str:
@@ -26,26 +27,32 @@ class Layout:
         data: Folder of its outputs, `data/<ds>` in a project.
         archives: Folder of all archives, one folder a corpus, outside every output that DVC may delete.
         work: Folder of unfinished work, which survives a kill.
+        log: Folder of the run logs, which say what the last run of each stage computed.
     """
 
     dataset: str
     data: Path
     archives: Path
     work: Path
+    log: Path
 
     @classmethod
     def in_project(cls, dataset: str) -> "Layout":
         """Return the layout in a DVC project whose root is the current folder."""
         shared = os.environ.get(ARCHIVES_VARIABLE)
         archives = Path(shared).expanduser() if shared else Path("data", "archives")
-        return cls(dataset, Path("data", dataset), archives, WORK_FOLDER / dataset)
+        return cls(dataset, Path("data", dataset), archives, WORK_FOLDER / dataset, LOG_FOLDER / dataset)
 
     @classmethod
     def in_folder(cls, dataset: str, out: Path) -> "Layout":
         """Return the layout in a folder of the user's choice, without DVC."""
         shared = os.environ.get(ARCHIVES_VARIABLE)
         archives = Path(shared).expanduser() if shared else out / "archives"
-        return cls(dataset, out, archives, out / WORK_FOLDER)
+        return cls(dataset, out, archives, out / WORK_FOLDER, out / LOG_FOLDER / dataset)
+
+    def lock(self, stage: str) -> Path:
+        """Return the file that stands for one run of a stage."""
+        return self.work / f"{stage}.lock"
 
     @property
     def raw(self) -> Path:

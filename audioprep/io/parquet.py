@@ -8,13 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audioprep.errors import ShardError, SplitError, reason_of
+from audioprep.io.feature_reader import FeatureShards, read_meta
 from audioprep.io.feature_writer import METADATA_KEY, STATS_NAME
 from audioprep.io.tables import read_table
 
 _FIRST_FOLD_COLUMN = "fold1"
+# Clips whose sums are in memory at a time.
+_STATS_ROWS = 4096
 
 
 class Features(NamedTuple):
@@ -22,7 +26,7 @@ class Features(NamedTuple):
 
     Attributes:
         ids: Clip ids [K].
-        values_KNM: Feature matrices [K clips, N frames, M bins], float16 or float32 as they are stored.
+        values_KNM: Feature matrices [K clips, N frames, M bins], float16 or float32 as they are stored, int8 as float32.
         meta: What the shards say of themselves: kind, num_frames, num_bins, rate_hz, window_s, rule.
     """
 
@@ -45,6 +49,20 @@ class Stats(NamedTuple):
     count_K: npt.NDArray[np.int64]
     sum_KM: npt.NDArray[np.float64]
     sum_sq_KM: npt.NDArray[np.float64]
+
+
+class Sums(NamedTuple):
+    """Sums per bin over all frames of some clips.
+
+    Attributes:
+        num_frames: Of all of them.
+        sum_M: Sum [M], float64.
+        sum_sq_M: Sum of squares [M], float64.
+    """
+
+    num_frames: int
+    sum_M: npt.NDArray[np.float64]
+    sum_sq_M: npt.NDArray[np.float64]
 
 
 class Split(NamedTuple):
@@ -75,31 +93,9 @@ def read_features(folder: Path, ids: Sequence[str] | None = None) -> Features:
     Raises:
         ShardError: A shard is missing or damaged, or does not hold a clip that is wanted.
     """
-    shards = sorted(folder.glob("part-*.parquet"))
-    if not shards:
-        raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
-    meta = _metadata(shards[0])
-    wanted = (
-        ids if ids is not None else [clip for path in shards for clip in read_table(path, ["id"])["id"].to_pylist()]
-    )
-    row_of = {clip: row for row, clip in enumerate(wanted)}
-    values_KNM, is_there_K = None, np.zeros(len(wanted), bool)
-    for path in shards:
-        clips, part_KNM = _read_shard(path, meta)
-        rows = [(source, row_of[clip]) for source, clip in enumerate(clips) if clip in row_of]
-        if values_KNM is None:
-            values_KNM = np.zeros((len(wanted), *part_KNM.shape[1:]), part_KNM.dtype)
-        if rows:
-            sources, targets = zip(*rows, strict=True)
-            values_KNM[list(targets)] = part_KNM[list(sources)]
-            is_there_K[list(targets)] = True
-    if values_KNM is None or not is_there_K.all():
-        missing = [clip for clip, is_there in zip(wanted, is_there_K, strict=True) if not is_there]
-        raise ShardError(
-            f"{folder}: expected {len(wanted)} clips, {len(missing)} are not there ({', '.join(missing[:5])}); "
-            "run the features and split stages"
-        )
-    return Features(list(wanted), values_KNM, meta)
+    shards = FeatureShards(folder)
+    clips = np.arange(len(shards)) if ids is None else shards.find(ids)
+    return Features(shards.ids if ids is None else list(ids), shards.values(clips), shards.meta)
 
 
 def read_stats(folder: Path) -> Stats:
@@ -117,6 +113,32 @@ def read_stats(folder: Path) -> Stats:
     )
 
 
+def read_sums(folder: Path, ids: Sequence[str]) -> Sums:
+    """Add up the sums of some clips, a piece of the table at a time.
+
+    Args:
+        folder: A feature folder, `data/<ds>/<kind>`.
+        ids: The clips; their order changes nothing.
+
+    Raises:
+        ShardError: The sums are missing or damaged, or not there for each of the clips.
+    """
+    path, wanted = folder / STATS_NAME, pa.array(ids, pa.string())
+    num_clips, parts = 0, []
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_STATS_ROWS, columns=["id", "count", "sum", "sum_sq"], use_threads=False):
+                table = pa.Table.from_batches([batch]).filter(pc.is_in(batch["id"], value_set=wanted))
+                num_clips += table.num_rows
+                sums = [_matrix(table[name]).astype(np.float64).sum(axis=0) for name in ("sum", "sum_sq")]
+                parts.append((int(np.sum(table["count"].to_numpy())), *sums))
+    except (OSError, LookupError, pa.ArrowException) as error:
+        raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
+    if num_clips != len(ids):
+        raise ShardError(f"{path}: expected {len(ids)} clips, got {num_clips} of them; run the features stage again")
+    return Sums(*(sum(part) for part in zip(*parts, strict=True)))
+
+
 def read_split(path: Path) -> Split:
     """Read one split, `data/<ds>/splits/<split>.parquet`.
 
@@ -124,7 +146,7 @@ def read_split(path: Path) -> Split:
         ShardError: The file is missing or damaged.
         SplitError: It has no folds.
     """
-    table, meta = read_table(path, None), _metadata(path)
+    table, meta = read_table(path, None), read_meta(path)
     roles = {
         int(name.removeprefix("fold")): table[name].to_pylist()
         for name in table.column_names
@@ -166,25 +188,8 @@ def write_predictions(
     pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps({"labels": list(classes)})}), path)
 
 
-def _read_shard(path: Path, meta: dict[str, Any]) -> tuple[list[str], npt.NDArray[Any]]:
-    if _metadata(path) != meta:
-        raise ShardError(f"{path}: expected the rule of the other shards, got another; run the features stage again")
-    table = read_table(path, ["id", meta["kind"]])
-    values_KNM = _matrix(table[meta["kind"]]).reshape(-1, meta["num_frames"], meta["num_bins"])
-    return table["id"].to_pylist(), values_KNM
-
-
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     """Return a column of fixed-size lists as [rows, size], without a copy where it is one chunk."""
     chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     flat = chunks[0] if len(chunks) == 1 else np.concatenate(chunks or [np.empty(0, np.float64)])
     return flat.reshape(-1, column.type.list_size)
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    try:
-        found = pq.read_schema(path).metadata or {}
-        meta = json.loads(found[METADATA_KEY])
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise ShardError(f"{path}: expected a file that says its rule, got {reason_of(error)}; make it again") from None
-    return dict(meta)

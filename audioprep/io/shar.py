@@ -1,6 +1,6 @@
-"""lhotse Shar shards without torch: a tar of FLAC and JSON pairs, and a JSON-lines file of cuts in the same order.
+"""lhotse Shar shards without torch: a tar of audio and JSON pairs, and a JSON-lines file of cuts in the same order.
 
-Layout   recording.NNNNNN.tar   <id>.flac, <id>.json (a lhotse Recording whose source is a placeholder), …
+Layout   recording.NNNNNN.tar   <id>.flac or <id>.wav, <id>.json (a lhotse Recording whose source is a placeholder), …
          cuts.NNNNNN.jsonl      one lhotse MonoCut a recording
 Source   lhotse/shar: the reader pairs members, and wants member stem == cut id.
 """
@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from audioprep.engine import file_sha256
 from audioprep.errors import ShardError, reason_of
+
+SOUND_SUFFIXES = (".flac", ".wav")
 
 
 def tar_name(shard: int) -> str:
@@ -37,23 +40,43 @@ def recording_manifest(recording_id: str, num_samples: int, rate_hz: int) -> dic
     }
 
 
-def write_audio_tar(path: Path, recordings: Iterable[tuple[str, bytes, int]], rate_hz: int) -> None:
+def write_audio_tar(
+    path: Path, recordings: Iterable[tuple[str, bytes, int]], rate_hz: int, suffix: str = ".flac"
+) -> None:
     """Write one audio shard.
 
     Args:
         path: The tar.
-        recordings: Id, FLAC bytes and number of samples of each, in the order of the cuts.
+        recordings: Id, bytes of the file and number of samples of each, in the order of the cuts.
         rate_hz: Sampling rate of all.
+        suffix: What the files are called after their ids: `.flac` or `.wav`.
     """
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for recording_id, flac, num_samples in recordings:
+        for recording_id, sound, num_samples in recordings:
             manifest = recording_manifest(recording_id, num_samples, rate_hz)
-            _add(tar, f"{recording_id}.flac", flac)
+            _add(tar, f"{recording_id}{suffix}", sound)
             _add(tar, f"{recording_id}.json", (json.dumps(manifest, ensure_ascii=False) + "\n").encode())
 
 
+def check_sha256(path: Path, sha256: str) -> None:
+    """Check that an audio shard is what it was: a flipped bit in FLAC is not always noticed, and never in WAV.
+
+    Raises:
+        ShardError: The shard is missing or damaged.
+    """
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        found = reason_of(error)
+    if found != sha256:
+        raise ShardError(
+            f"{path}: expected sha256 {sha256[:16]}, which its index lists, got {found[:200]}; delete this file and run "
+            "the resample stage again, which makes damaged shards anew and no others"
+        )
+
+
 def read_audio_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield id and FLAC bytes of each recording of a shard, in order.
+    """Yield id and bytes, FLAC or WAV, of each recording of a shard, in order.
 
     Raises:
         ShardError: The shard is missing or damaged.
@@ -61,9 +84,9 @@ def read_audio_tar(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path, "r:") as tar:
             for info in tar:
-                if info.name.endswith(".flac"):
+                if info.name.endswith(SOUND_SUFFIXES):
                     file = tar.extractfile(info)
-                    yield info.name.removesuffix(".flac"), b"" if file is None else file.read()
+                    yield info.name.rpartition(".")[0], b"" if file is None else file.read()
     except (OSError, tarfile.TarError) as error:
         raise ShardError(
             f"{path}: expected a whole audio shard, got {reason_of(error)}; "
@@ -72,14 +95,14 @@ def read_audio_tar(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_recording(path: Path, recording_id: str) -> bytes:
-    """Return the FLAC bytes of one recording of a shard.
+    """Return the bytes, FLAC or WAV, of one recording of a shard.
 
     Raises:
         ShardError: The shard is missing or damaged, or does not hold the recording.
     """
-    for found_id, flac in read_audio_tar(path):
+    for found_id, sound in read_audio_tar(path):
         if found_id == recording_id:
-            return flac
+            return sound
     raise ShardError(f"{path}: expected recording {recording_id}, found none; run the resample stage again")
 
 

@@ -1,48 +1,84 @@
-"""What training and evaluation know of a corpus: features, targets, roles and train-only normalisation.
+"""What training and evaluation know of a corpus: clips, labels, roles, train-only normalisation, and where features lie.
 
-Shape letters: K clips, N frames, M bins.
+Shape letters: K clips, N frames, M bins, L classes, P pairs of a clip and one of its labels.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.errors import ModelError, SplitError
-from audioprep.io.parquet import Split, Stats, read_features, read_split, read_stats
+from audioprep.errors import ModelError, ShardError, SplitError, unknown_name
+from audioprep.io.feature_reader import FeatureShards
+from audioprep.io.parquet import read_split, read_sums
 
+ROLES = ("train", "valid", "test", "unused")
 # A bin that never moves would be divided by nothing.
 _MIN_STD = 1e-3
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The clips of one split, each with one label.
+    """The clips of one split. Features stay on disk until they are asked for.
 
     Attributes:
+        name: The corpus and the split, for messages.
         ids: Clip ids [K].
-        values_KNM: Feature matrices [K, N, M], float16 or float32.
-        targets_K: Class of each clip [K], int64, an index into `classes`.
+        labels: Labels of each clip.
         classes: Names of the classes, sorted.
         roles: For each fold the role of every clip when it is tested.
-        stats: Sums of each clip, in the order of `ids`.
-        meta: What the feature shards say of themselves.
+        shards: The features.
+        clips_K: The number of each clip in the shards [K].
         split_meta: What the split says of itself.
     """
 
+    name: str
     ids: list[str]
-    values_KNM: npt.NDArray[Any]
-    targets_K: npt.NDArray[np.int64]
+    labels: list[list[str]]
     classes: list[str]
     roles: dict[int, list[str]]
-    stats: Stats
-    meta: dict[str, Any]
+    shards: FeatureShards
+    clips_K: Ints
     split_meta: dict[str, Any]
 
-    def rows(self, fold: int, wanted: Collection[str]) -> npt.NDArray[np.int64]:
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the feature shards say of themselves."""
+        return self.shards.meta
+
+    @cached_property
+    def label_pairs(self) -> tuple[Ints, Ints]:
+        """The labels of all clips, clip by clip, as indices into `classes` [P], and where each clip's begin [K + 1]."""
+        index = {label: number for number, label in enumerate(self.classes)}
+        codes_P = np.array([index[label] for labels in self.labels for label in labels], np.int64)
+        return codes_P, np.cumsum([0, *map(len, self.labels)])
+
+    @cached_property
+    def targets_K(self) -> Ints:
+        """Class of each clip [K], int64, an index into `classes`; of one-label corpora alone."""
+        self.check_one_label()
+        return self.label_pairs[0]
+
+    def check_one_label(self) -> None:
+        """Refuse a corpus that is not one-label.
+
+        Raises:
+            ModelError: A clip has no label or several.
+        """
+        for clip, labels in zip(self.ids, self.labels, strict=True):
+            if len(labels) != 1:
+                raise ModelError(
+                    f"{self.name}/{clip}: expected one label, got {labels}; only one-label corpora are trained"
+                )
+
+    def rows(self, fold: int, wanted: Collection[str]) -> Ints:
         """Return the clips that have one of the roles when a fold is tested, as indices.
 
         Args:
@@ -50,23 +86,37 @@ class Corpus:
             wanted: Roles.
 
         Raises:
-            SplitError: There is no such fold.
+            SplitError: There is no such fold or role.
         """
         if fold not in self.roles:
-            raise SplitError(f"train.folds: expected folds of {sorted(self.roles)}, got {fold}; mend train.folds")
+            raise SplitError(f"{self.name}: expected a fold of {sorted(self.roles)}, got {fold}; choose one of them")
+        for role in wanted:
+            if role not in ROLES:
+                raise SplitError(unknown_name(f"{self.name} roles", role, ROLES))
         return np.flatnonzero([role in wanted for role in self.roles[fold]])
 
-    def normalisation(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the mean [M] and the standard deviation [M] of each bin over all frames of some clips."""
-        count = self.stats.count_K[rows].sum()
-        mean_M = self.stats.sum_KM[rows].sum(axis=0) / count
-        variance_M = self.stats.sum_sq_KM[rows].sum(axis=0) / count - mean_M**2
-        std_M = np.sqrt(np.maximum(variance_M, _MIN_STD**2))
-        return mean_M.astype(np.float32), std_M.astype(np.float32)
+    def values(self, rows: Ints) -> npt.NDArray[Any]:
+        """Return the features of some clips [K, N, M]: float16 or float32 as stored, int8 as float32.
+
+        Raises:
+            ShardError: A shard is damaged.
+        """
+        return self.shards.values(self.clips_K[rows])
+
+    def normalisation(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Return the mean [M] and the standard deviation [M] of each bin over all frames of some clips.
+
+        Raises:
+            ShardError: The statistics are missing or damaged.
+        """
+        sums = read_sums(self.shards.folder, [self.ids[row] for row in rows])
+        mean_M = sums.sum_M / sums.num_frames
+        variance_M = sums.sum_sq_M / sums.num_frames - mean_M**2
+        return mean_M.astype(np.float32), np.sqrt(np.maximum(variance_M, _MIN_STD**2)).astype(np.float32)
 
 
 def load_corpus(data: Path, features: str, split_name: str) -> Corpus:
-    """Read the features and the split of one corpus into memory.
+    """Read the split of one corpus and look into its feature shards.
 
     Args:
         data: The corpus's folder, `data/<ds>`.
@@ -74,25 +124,26 @@ def load_corpus(data: Path, features: str, split_name: str) -> Corpus:
         split_name: Split.
 
     Raises:
-        ModelError: A clip has no label or several.
         ShardError: A file is missing or damaged.
+        SplitError: There is no such split.
     """
-    split = read_split(data / "splits" / f"{split_name}.parquet")
-    targets_K = _targets(data.name, split)
-    read = read_features(data / features, split.ids)
-    stats = _in_order(read_stats(data / features), split.ids)
-    return Corpus(split.ids, read.values_KNM, targets_K, split.classes, split.roles, stats, read.meta, split.meta)
+    path = data / "splits" / f"{split_name}.parquet"
+    if not path.is_file() and (known := split_names(data)):
+        raise SplitError(unknown_name(f"{data} split", split_name, known))
+    if not (data / features).is_dir() and (kinds := feature_kinds(data)):
+        raise ShardError(unknown_name(f"{data} features", features, kinds))
+    split = read_split(path)
+    shards = FeatureShards(data / features)
+    name = f"{data.name}/{split_name}"
+    clips_K = shards.find(split.ids)
+    return Corpus(name, split.ids, split.labels, split.classes, split.roles, shards, clips_K, split.meta)
 
 
-def _targets(dataset: str, split: Split) -> npt.NDArray[np.int64]:
-    index = {label: number for number, label in enumerate(split.classes)}
-    for clip, labels in zip(split.ids, split.labels, strict=True):
-        if len(labels) != 1:
-            raise ModelError(f"{dataset}/{clip}: expected one label, got {labels}; only one-label corpora are trained")
-    return np.array([index[labels[0]] for labels in split.labels], np.int64)
+def split_names(data: Path) -> list[str]:
+    """Return the names of a corpus's splits."""
+    return sorted(path.stem for path in (data / "splits").glob("[!_]*.parquet"))
 
 
-def _in_order(stats: Stats, ids: list[str]) -> Stats:
-    row_of = {clip: row for row, clip in enumerate(stats.ids)}
-    rows = [row_of[clip] for clip in ids]
-    return Stats(ids, stats.count_K[rows], stats.sum_KM[rows], stats.sum_sq_KM[rows])
+def feature_kinds(data: Path) -> list[str]:
+    """Return the feature kinds of a corpus."""
+    return sorted({path.parent.name for path in data.glob("*/part-*.parquet")})

@@ -21,6 +21,7 @@ from audioprep.errors import ModelError
 from audioprep.io.parquet import write_predictions
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
+from audioprep.model.costs import read_cost
 from audioprep.model.loop import predict
 from audioprep.model.metrics import calibration, calibration_error, confusion, macro_f1, per_class, wilson_interval
 from audioprep.model.report.page import write_report
@@ -30,7 +31,7 @@ from audioprep.model.trained import check_fits, read_training
 _NUM_ERRORS = 12
 
 
-def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> dict[str, Any]:
+def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule, log: Path | None = None) -> dict[str, Any]:
     """Score every trained fold on the clips it has not seen and write metrics, predictions, plots and the report.
 
     Args:
@@ -38,6 +39,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         checkpoints: What the train stage wrote.
         out: Folder of the results.
         rule: How clips are scored.
+        log: What the train stage has logged of its costs; checkpoints of which it knows nothing have none.
 
     Returns:
         What `metrics.json` holds.
@@ -53,7 +55,8 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     predictions = [
         _predict_fold(corpus, checkpoint, rule.num_shifts) for checkpoint in track(loaded, "evaluate", len(loaded))
     ]
-    metrics = _judge(corpus, predictions, training)
+    costs = [read_cost(log, checkpoints / f"fold{fold}.pt") if log else None for fold in training["folds"]]
+    metrics = _judge(corpus, predictions, costs)
     fresh_folder(out)
     _write_predictions(out / "predictions.parquet", corpus, predictions)
     _write_confusion(out / "plots" / "confusion.csv", corpus, predictions)
@@ -92,18 +95,18 @@ def _predict_fold(corpus: Corpus, checkpoint: Checkpoint, num_shifts: int) -> _P
     rows_K = corpus.rows(fold, {"test"})
     if not len(rows_K):
         raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
-    scores_KL = predict(checkpoint.classifier, corpus.values_KNM[rows_K], num_shifts=num_shifts)
+    scores_KL = predict(checkpoint.classifier, corpus.values(rows_K), num_shifts=num_shifts)
     return _Predictions(fold, rows_K, scores_KL)
 
 
-def _judge(corpus: Corpus, predictions: list[_Predictions], training: dict[str, Any]) -> dict[str, Any]:
+def _judge(corpus: Corpus, predictions: list[_Predictions], costs: list[float | None]) -> dict[str, Any]:
     per_fold: dict[str, dict[str, Any]] = {}
-    for fold, trained in zip(predictions, training["per_fold"], strict=True):
+    for fold, cost in zip(predictions, costs, strict=True):
         is_right_K = fold.predicted_K == corpus.targets_K[fold.rows_K]
         per_fold[f"fold{fold.fold}"] = {
             "accuracy": float(is_right_K.mean()),
             "num_clips": len(fold.rows_K),
-            "cpu_seconds": trained["cpu_seconds"],
+            "cpu_seconds": cost,
         }
     accuracies = [row["accuracy"] for row in per_fold.values()]
     num_clips = sum(row["num_clips"] for row in per_fold.values())
@@ -116,7 +119,8 @@ def _judge(corpus: Corpus, predictions: list[_Predictions], training: dict[str, 
         "macro_f1": macro_f1(counts_LL),
         "num_clips": num_clips,
         "folds": len(per_fold),
-        "cpu_seconds": training["cpu_seconds"],
+        # Null where the checkpoints come from elsewhere: what another machine needed says nothing about this one.
+        "cpu_seconds": None if None in costs else round(sum(cost for cost in costs if cost is not None), 2),
         "pooled_accuracy": num_right / num_clips,
         "pooled_accuracy_low95": low,
         "pooled_accuracy_high95": high,

@@ -112,7 +112,7 @@ def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: 
     fold = int(checkpoint.meta["fold"])
     fp32, int8 = folder / _FILES["fp32"], folder / _FILES["int8"]
     unseen_K = corpus.rows(fold, {"test", "valid"} - set(checkpoint.meta["fit_on"]))
-    values_KNM, targets_K = corpus.values_KNM[unseen_K], corpus.targets_K[unseen_K]
+    values_KNM, targets_K = corpus.values(unseen_K), corpus.targets_K[unseen_K]
     to_onnx(checkpoint.classifier, checkpoint.shapes, fp32)
     fp32_KL = run_onnx(fp32, values_KNM)
     difference = float(np.abs(fp32_KL - predict(checkpoint.classifier, values_KNM)).max())
@@ -121,7 +121,7 @@ def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: 
             f"export: expected torch and onnxruntime to agree within {_MAX_DIFFERENCE:g}, got {difference:.2g}; "
             "check the versions of torch and onnxruntime"
         )
-    calibration_KNM = corpus.values_KNM[_calibration_rows(corpus, checkpoint, rule.calibration_clips)]
+    calibration_KNM = corpus.values(_calibration_rows(corpus, checkpoint, rule.calibration_clips))
     gate: dict[str, Any] = {}
     for plan in PLANS:
         to_int8(fp32, int8, calibration_KNM, plan)

@@ -2,6 +2,7 @@
 
 Reads    data/<ds>/<kind>/, data/<ds>/splits/
 Writes   models/<ds>/checkpoints/fold<k>.pt, history.csv, train.json
+Logs     .audioprep/log/<ds>/train.jsonl: what each fold cost; two runs differ in it, so it is no output
 
 This module does not import torch: the parent only waits, and an import costs seconds.
 """
@@ -25,10 +26,11 @@ from audioprep.console import say, track
 from audioprep.engine import file_sha256, fingerprint, fresh_folder, num_workers
 from audioprep.errors import ModelError, SplitError
 from audioprep.io.parquet import read_split
+from audioprep.model.costs import log_costs
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
-_CODE = ("augment", "checkpoints", "corpus", "loop", "nets", "panns")
+_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "nets", "panns")
 _POLL_S = 0.2
 
 
@@ -59,7 +61,9 @@ class FoldJob:
         return self.work / f"fold{self.fold}.state.pt"
 
 
-def train_folds(data: Path, split: str, model: ModelRule, train: TrainRule, work: Path, out: Path) -> dict[str, Any]:
+def train_folds(
+    data: Path, split: str, model: ModelRule, train: TrainRule, work: Path, out: Path, log: Path | None = None
+) -> dict[str, Any]:
     """Train every wanted fold of one corpus and write the checkpoints.
 
     Args:
@@ -69,6 +73,7 @@ def train_folds(data: Path, split: str, model: ModelRule, train: TrainRule, work
         train: The schedule.
         work: Folder that survives a kill; finished folds wait there for the others.
         out: Folder of the checkpoints.
+        log: File to which the cost of each fold is added; None: it is told and forgotten.
 
     Returns:
         What `train.json` holds.
@@ -94,8 +99,11 @@ def train_folds(data: Path, split: str, model: ModelRule, train: TrainRule, work
     for job in jobs:
         shutil.copyfile(job.done, out / job.done.name)
     summary = _write_summary(out, folds, records)
+    costs = {out / job.done.name: record["cpu_seconds"] for job, record in zip(jobs, records, strict=True)}
+    if log is not None:
+        log_costs(log, costs)
     shutil.rmtree(work)
-    say(f"{data.name}: {len(folds)} folds trained in {summary['cpu_seconds']:.0f} CPU seconds")
+    say(f"{data.name}: {len(folds)} folds trained in {sum(costs.values()):.0f} CPU seconds")
     return summary
 
 
@@ -208,9 +216,10 @@ def _write_summary(out: Path, folds: Sequence[int], records: Sequence[dict[str, 
             writer.writerows(record["history"])
     summary = {
         "folds": list(folds),
-        "cpu_seconds": round(sum(record["cpu_seconds"] for record in records), 2),
         "torch": version("torch"),
-        "per_fold": [{key: value for key, value in record.items() if key != "history"} for record in records],
+        "per_fold": [
+            {key: value for key, value in record.items() if key not in {"history", "cpu_seconds"}} for record in records
+        ],
     }
     (out / "train.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
 from audioprep.model.augment import augment
+from audioprep.model.batches import Batch, FeatureBatches
 from audioprep.model.checkpoints import Shapes, build, save_atomically, standardise, start_from
 from audioprep.model.corpus import Corpus
 from audioprep.model.nets import Classifier
@@ -143,11 +144,11 @@ class _Run:
         self.train, self.fold, self.state = train, fold, state
         self.device = resolve_device(train.device)
         self.precision = resolve_precision(train.precision, self.device)
+        corpus.check_one_label()
         rows = corpus.rows(fold, train.fit_on)
         if len(rows) < 2:
             raise ModelError(f"fold {fold}: expected 2 clips or more to train on, got {len(rows)}; mend the split")
-        _, num_frames, num_bins = corpus.values_KNM.shape
-        self.shapes = Shapes(num_frames, num_bins, len(corpus.classes))
+        self.shapes = Shapes(corpus.shards.num_frames, corpus.shards.num_bins, len(corpus.classes))
         torch.manual_seed(_seed(train.seed, fold, 0))
         self.classifier = build(model, self.shapes)
         standardise(self.classifier, *corpus.normalisation(rows))
@@ -156,9 +157,9 @@ class _Run:
         self.classifier.to(self.device)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
-        self.inputs_KCNM, self.targets_KL = self._prepare(corpus, rows)
+        self.batches = self._feed(corpus, rows, train.batch_size, shuffle=True)
         held_out = corpus.rows(fold, {"valid"} - set(train.fit_on))
-        self.held_out = self._prepare(corpus, held_out) if len(held_out) else None
+        self.held_out = self._feed(corpus, held_out, _PREDICT_BATCH, shuffle=False) if len(held_out) else None
         self.history: list[dict[str, Any]] = []
         self.next_epoch = 0
         self.cpu_seconds = 0.0
@@ -169,14 +170,13 @@ class _Run:
         """Pass once over the clips; chance depends on seed, fold and epoch alone, so a resumed run is the same."""
         torch.manual_seed(_seed(self.train.seed, self.fold, epoch + 1))
         rng = np.random.default_rng([self.train.seed, self.fold, epoch])
-        batches = _batches(len(self.inputs_KCNM), self.train.batch_size, rng)
         self.classifier.train()
-        total_loss, rate = 0.0, 0.0
-        for number, rows_B in enumerate(batches):
-            step = epoch * len(batches) + number
-            rate = learning_rate(step, self.train.epochs * len(batches), self.train.lr, self.train.warmup)
-            total_loss += self._step(rows_B, step, rate, rng) * len(rows_B)
-        loss = total_loss / len(self.inputs_KCNM)
+        total_loss, rate, per_epoch = 0.0, 0.0, len(self.batches)
+        for number, batch in enumerate(self.batches.draw(rng)):
+            step = epoch * per_epoch + number
+            rate = learning_rate(step, self.train.epochs * per_epoch, self.train.lr, self.train.warmup)
+            total_loss += self._step(batch, step, rate, rng) * len(batch.ids)
+        loss = total_loss / self.batches.num_clips
         if not math.isfinite(loss):
             raise ModelError(
                 f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr"
@@ -195,12 +195,12 @@ class _Run:
             self.shapes,
             self.history,
             self.cpu_seconds,
-            len(self.inputs_KCNM),
+            self.batches.num_clips,
             self.precision,
         )
 
-    def _step(self, rows_B: Tensor, step: int, rate: float, rng: np.random.Generator) -> float:
-        x_BCNM, targets_BL = augment(self.inputs_KCNM[rows_B], self.targets_KL[rows_B], self.train, rng)
+    def _step(self, batch: Batch, step: int, rate: float, rng: np.random.Generator) -> float:
+        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
@@ -218,24 +218,24 @@ class _Run:
         is_due = (epoch + 1) % every == 0 or epoch + 1 == self.train.epochs
         if self.held_out is None or not is_due:
             return {}
-        inputs_KCNM, targets_KL = self.held_out
         with torch.no_grad(), self._autocast():
-            logits_KL = torch.cat(
-                [self.average.trunk(part) for part in torch.split(inputs_KCNM, _PREDICT_BATCH)]
-            ).float()
+            parts = [(self.average.trunk(batch.features), batch.targets) for batch in self.held_out]
+        logits_KL, targets_KL = (torch.cat(part).float() for part in zip(*parts, strict=True))
         is_right_K = logits_KL.argmax(1) == targets_KL.argmax(1)
         loss = functional.cross_entropy(logits_KL, targets_KL)
         return {"valid_loss": float(loss), "valid_accuracy": float(is_right_K.float().mean())}
 
-    def _prepare(self, corpus: Corpus, rows: Any) -> tuple[Tensor, Tensor]:
-        """Apply the front, which has no weights, once; return inputs [K, C, N', M] and targets [K, L]."""
-        parts = []
-        with torch.no_grad():
-            for first in range(0, len(rows), _PREDICT_BATCH):
-                values_BNM = corpus.values_KNM[rows[first : first + _PREDICT_BATCH]].astype(np.float32)
-                parts.append(self.classifier.front(torch.from_numpy(values_BNM).to(self.device)))
-        targets_K = torch.from_numpy(corpus.targets_K[rows]).to(self.device)
-        return torch.cat(parts), functional.one_hot(targets_K, self.shapes.num_classes).float()
+    def _feed(self, corpus: Corpus, rows: Any, batch_size: int, *, shuffle: bool) -> FeatureBatches:
+        """Return batches of some clips, to which the front, which has no weights, is applied when they are read."""
+        return FeatureBatches(
+            corpus,
+            rows,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            prepare=self.classifier.front,
+            device=self.device,
+            read_ahead=0,  # a fold has one thread
+        )
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -279,12 +279,6 @@ class _Run:
 
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
-def _batches(num_clips: int, batch_size: int, rng: np.random.Generator) -> list[Tensor]:
-    """Return all clips in random order, in batches of nearly equal size: a rest of one clip has no batch statistics."""
-    parts = np.array_split(rng.permutation(num_clips), max(1, round(num_clips / batch_size)))
-    return [torch.from_numpy(part) for part in parts]
 
 
 def _optimizer(trunk: nn.Module, train: TrainRule) -> torch.optim.AdamW:

@@ -20,6 +20,9 @@ from typing import Any
 from audioprep.config.data import FeatureRules
 from audioprep.dsp.features import feature_kernels, windowed
 from audioprep.engine import (
+    Earlier,
+    EngineRule,
+    RestoreShard,
     ShardTask,
     fingerprint,
     finished,
@@ -31,22 +34,24 @@ from audioprep.engine import (
     run_shards,
 )
 from audioprep.errors import ShardError
-from audioprep.io.audio import decode_flac
+from audioprep.io.audio import decode_stored
 from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
 from audioprep.io.layout import Layout
-from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.tables import RowReader, write_table
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 2
 
 
-def features(layout: Layout, kind: str, rules: FeatureRules) -> None:
+def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule | None = None) -> None:
     """Make the feature shards of one kind.
 
     Args:
         layout: Where the corpus lies.
         kind: `logmel` or `mfcc`.
         rules: The rule of every kind, and which kinds are wanted.
+        engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
@@ -56,13 +61,16 @@ def features(layout: Layout, kind: str, rules: FeatureRules) -> None:
         raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
     tasks = _tasks(kind, rules, shards)
     header = {"stage": "features", "version": VERSION, **_described(tasks[0].arguments)}
-    if is_published(layout.features(kind), tasks, header):
+    out, work, log = layout.features(kind), layout.work / kind, layout.log / f"{kind}.jsonl"
+    if is_published(out, tasks, header, log):
         return
     beside = _beside(layout, kind, rules, shards)
     tasks = [replace(task, arguments={**task.arguments, "beside": beside[task.index]}) for task in tasks]
-    work = layout.work / kind
-    made = run_shards(tasks, make_feature_shard, work, label=f"{kind} {layout.dataset}")
-    out = fresh_folder(layout.features(kind))
+    label = f"{kind} {layout.dataset}"
+    made = run_shards(
+        tasks, make_feature_shard, work, label=label, earlier=out, restore=_restore, log=log, engine=engine
+    )
+    fresh_folder(out)
     merge_stats((shard.folder / SHARD_STATS_NAME for shard in made), out / STATS_NAME)
     publish(made, out, lambda name: name if name.startswith("part-") else None, header, work)
 
@@ -71,8 +79,8 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     """Make the features of one audio shard, and those of other kinds that are still to be made.
 
     Args:
-        arguments: `shard`, `audio` (the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id, start, stop,
-            gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
+        arguments: `shard`, `audio` (the tar), `audio_sha256`, `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id,
+            start, stop, gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
@@ -90,13 +98,14 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     """Return the features of several kinds of the same clips, which are decoded once."""
     first = wanted[0]
+    check_sha256(Path(first["audio"]), first["audio_sha256"])
     rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in first["cuts"]}
     kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
     writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
     num_found = 0
     for recording_id, flac in read_audio_tar(Path(first["audio"])):
         if (cut := cuts.pop(recording_id, None)) is not None:
-            window_T = windowed(decode_flac(flac), cut, round(first["window_s"] * rate_hz))
+            window_T = windowed(decode_stored(flac), cut, round(first["window_s"] * rate_hz))
             for kind, features_NM in kernels(window_T).items():
                 writers[kind].add(recording_id, features_NM)
             num_found += 1
@@ -113,8 +122,8 @@ def _described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
 
 
-def _inputs(layout: Layout) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield, for each audio shard with clips to use, what its tasks share, and the hash of its recordings."""
+def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
+    """Yield, for each audio shard with clips to use, what its tasks share."""
     audio, window_s = read_index(layout.audio), read_index(layout.cuts)["rule"]["window_s"]
     rate_hz = audio["rule"]["rate_hz"]
     for entry in audio["shards"]:
@@ -123,23 +132,28 @@ def _inputs(layout: Layout) -> Iterator[tuple[dict[str, Any], str]]:
             continue
         cuts = [_needed(cut, rate_hz) for cut in read_cuts(layout.cuts / cuts_name(shard)) if cut["custom"]["used"]]
         if cuts:
-            tar = str(layout.shar / tar_name(shard))
-            shared = {"shard": shard, "audio": tar, "rate_hz": rate_hz, "window_s": window_s, "cuts": cuts}
-            yield shared, entry["files"][f"shar/{tar_name(shard)}"]["sha256"]
+            yield {
+                "shard": shard,
+                "audio": str(layout.shar / tar_name(shard)),
+                "audio_sha256": entry["files"][f"shar/{tar_name(shard)}"]["sha256"],
+                "rate_hz": rate_hz,
+                "window_s": window_s,
+                "cuts": cuts,
+            }
 
 
-def _tasks(kind: str, rules: FeatureRules, shards: list[tuple[dict[str, Any], str]]) -> list[ShardTask]:
+def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
     settings = getattr(rules, kind).model_dump(mode="json")
     tasks = []
-    for shared, recordings in shards:
-        shard, rate_hz, window_s, cuts = (shared[key] for key in ("shard", "rate_hz", "window_s", "cuts"))
-        key = fingerprint(kind, VERSION, shard, settings, rate_hz, window_s, recordings, cuts)
+    for shared in shards:
+        shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256", "cuts"))
+        key = fingerprint(kind, VERSION, shard, settings, *inputs)
         tasks.append(ShardTask(shard, key, {**shared, "kind": kind, "rule": settings}))
     return tasks
 
 
 def _beside(
-    layout: Layout, kind: str, rules: FeatureRules, shards: list[tuple[dict[str, Any], str]]
+    layout: Layout, kind: str, rules: FeatureRules, shards: list[dict[str, Any]]
 ) -> dict[int, list[tuple[ShardTask, Path]]]:
     """Return, by shard, the tasks of the other kinds whose shards are not published, with their work folders.
 
@@ -160,6 +174,16 @@ def _beside(
             if task.fingerprint not in published:
                 found[task.index].append((task, work))
     return found
+
+
+def _restore(earlier: Earlier) -> RestoreShard:
+    """Bring the statistics of single shards back from those of all."""
+    stats = RowReader(earlier.beside(STATS_NAME))
+
+    def restore_shard(task: ShardTask, out: Path) -> None:
+        write_table(out / SHARD_STATS_NAME, stats.read(earlier.rows[task.index]))
+
+    return restore_shard
 
 
 def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:

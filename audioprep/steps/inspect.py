@@ -9,7 +9,7 @@ import numpy as np
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import DatasetError, unknown_name
-from audioprep.io.audio import decode_flac
+from audioprep.io.audio import decode_stored
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, read_recording, tar_name
 from audioprep.io.tables import read_table
@@ -112,7 +112,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
 
     index = read_index(layout.features("logmel"))
     rate_hz, rule = index["rate_hz"], index["rule"]
-    wave_T = decode_flac(read_recording(layout.shar / tar_name(fact["shard"]), cut["id"]))
+    wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), cut["id"]))
     start = round(cut["start"] * rate_hz)
     decided = {
         "start": start,

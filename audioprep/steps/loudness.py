@@ -4,14 +4,15 @@ Reads    audio/facts.parquet
 Writes   loudness/gains.parquet   id, gain_db, and what decided it
 """
 
-import math
+import numpy as np
+import pyarrow as pa
 
 from audioprep.config.data import LoudnessRule
-from audioprep.dsp.decide import decide_gain
+from audioprep.dsp.decide import decide_gains
 from audioprep.engine import fresh_folder
 from audioprep.errors import ShardError
 from audioprep.io.layout import Layout
-from audioprep.io.tables import GAINS, read_table, rows_to_table, write_table
+from audioprep.io.tables import GAINS, read_table, write_table
 
 _LEVELS = ("loudness_lufs", "rms_db", "peak_db", "true_peak_db", "attenuation_db")
 
@@ -26,13 +27,13 @@ def loudness(layout: Layout, rule: LoudnessRule) -> None:
     Raises:
         ShardError: The facts are missing or damaged.
     """
-    settings = rule.model_dump()
-    rows = []
-    for row in read_table(layout.audio / "facts.parquet", ["id", *_LEVELS]).to_pylist():
-        recording_id = row.pop("id")
-        gain_db, reason = decide_gain(**row, **settings)
-        if not math.isfinite(gain_db):
-            raise ShardError(f"{recording_id}: expected a finite gain, got {gain_db}; run the resample stage again")
-        rows.append({"id": recording_id, "gain_db": gain_db, "reason": reason})
+    facts = read_table(layout.audio / "facts.parquet", ["id", *_LEVELS]).combine_chunks()
+    levels = {name: facts[name].to_numpy() for name in _LEVELS}  # null is NaN
+    gain_K, reason_K = decide_gains(**levels, **rule.model_dump())
+    wrong = np.flatnonzero(~np.isfinite(gain_K))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ShardError(f"{facts['id'][row]}: expected a finite gain, got {gain_K[row]}; run the resample stage again")
     out = fresh_folder(layout.loudness)
-    write_table(out / "gains.parquet", rows_to_table(rows, GAINS))
+    gains = [facts["id"].combine_chunks(), pa.array(gain_K), pa.array(reason_K, pa.string())]
+    write_table(out / "gains.parquet", pa.table(gains, schema=GAINS))

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -17,13 +18,13 @@ from ruamel.yaml import YAML
 
 from audioprep.config.base import parse_section
 from audioprep.config.data import DataParams, RecipeRule, load_data_params
+from audioprep.config.engine import ENGINE_VARIABLE, EngineRule, load_engine
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
 from audioprep.datasets.recipe import Archive, Recipe, Variant
-from audioprep.engine import INDEX_NAME, read_index, write_atomically
+from audioprep.engine import INDEX_NAME, read_index, try_lock, write_atomically
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, SplitError, unknown_name
 from audioprep.io.archives import Place, open_members
-from audioprep.io.fetch.part import try_lock
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
@@ -34,13 +35,13 @@ from audioprep.steps.card.page import card
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
+from audioprep.steps.project import PARAMS
 from audioprep.steps.resample import resample
 from audioprep.steps.sources import archives_of, files_of, is_published
 from audioprep.steps.split import split
 from audioprep.steps.splits.roles import is_generated
 from audioprep.steps.trim import trim
 
-PARAMS = Path("params.yaml")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 _RESERVED = {"archives"}
 
@@ -54,12 +55,14 @@ class Asked:
         root: A folder of recordings: the user's own, or a published corpus that is unpacked.
         variant: The task on the corpus.
         split: The split.
+        engine: What runs the shards' tasks.
     """
 
     archives: tuple[Path, ...] = ()
     root: Path | None = None
     variant: str | None = None
     split: str | None = None
+    engine: str | None = None
 
 
 def prepare_in_project(name: str, asked: Asked) -> None:
@@ -76,21 +79,23 @@ def prepare_in_project(name: str, asked: Asked) -> None:
     """
     params = load_data_params(PARAMS)
     layout = Layout.in_project(name)
+    engine = load_engine(PARAMS, asked.engine)
     rule = _resolve(name, params, layout, asked)
     before = PARAMS.read_text(encoding="utf-8")
     _write_params(name, rule, params)
     # DVC cannot see a user's folder or archive: the download stage looks again where either may have changed.
     look_again = ["--force"] if rule.root or asked.archives or _lacks_archive(layout, rule) else []
     try:
-        _repro(name, *look_again, "--single-item", f"download@{name}")
+        _repro(name, engine, *look_again, "--single-item", f"download@{name}")
     except ShardError:
         # A corpus that cannot be had must not stand in the way of the others at the next `dvc repro`.
         if before != PARAMS.read_text(encoding="utf-8"):
             write_atomically(PARAMS, before)
             say(f"params.yaml: as it was before, without {name}")
         raise
-    _repro(name, *(f"features@{name}-{kind}" for kind in params.features.kinds), f"card@{name}")
-    for line in _summary(layout, rule.split, params.features.kinds):
+    kinds = params.features.kinds
+    _repro(name, engine, *(f"features@{name}-{kind}" for kind in kinds), f"card@{name}")
+    for line in _summary(layout, rule.split, kinds):
         say(line)
 
 
@@ -108,36 +113,33 @@ def prepare_in_folder(name: str, out: Path, asked: Asked) -> None:
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
     _check_out(name, layout, asked.root)
-    with _alone_in(layout):
+    with alone_in(layout):
         _run_stages(name, layout, params, asked)
 
 
 def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> None:
+    engine = load_engine(PARAMS, asked.engine)
     rule = _resolve(name, params, layout, asked)
     params = parse_section(DataParams, "", {**params.model_dump(), "recipes": {name: rule.model_dump()}})
     download(layout, rule)
-    resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards)
+    resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards, engine)
     loudness(layout, params.loudness_rule(name))
     trim(layout, params.trim_rule(name), rule.window_s)
     for kind in params.features.kinds:
-        features(layout, kind, params.features)
+        features(layout, kind, params.features, engine)
     split(layout, rule.split, params.split)
     card(layout)
     for line in _summary(layout, rule.split, params.features.kinds):
         say(line)
 
 
-def project_root(start: Path) -> Path | None:
-    """Return the DVC project that a folder is in, if it is one of ours."""
-    for folder in (start, *start.parents):
-        if (folder / ".dvc").is_dir():
-            return folder if (folder / "dvc.yaml").is_file() and (folder / PARAMS).is_file() else None
-    return None
-
-
 @contextmanager
-def _alone_in(layout: Layout) -> Iterator[None]:
-    """Keep a second run out of the folder: the stages empty the folders that they write."""
+def alone_in(layout: Layout) -> Iterator[None]:
+    """Keep a second run out of a folder of --out: the stages empty the folders that they write.
+
+    Raises:
+        DatasetError: Another run is at work there.
+    """
     lock = layout.work.parent / "lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
@@ -314,14 +316,22 @@ def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
         raise ConfigError(f"{PARAMS}: expected to write it, got {error.strerror}; make it writable") from None
 
 
-def _repro(name: str, *arguments: str) -> None:
+def _repro(name: str, engine: EngineRule, *arguments: str) -> None:
     """Run `dvc repro` with this interpreter as the `python` of the stages; they say themselves what they do."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "dvc", "repro", "--quiet", *arguments]
-    result = subprocess.run(command, env={**os.environ, "PATH": path}, check=False)  # noqa: S603 - our own arguments
-    if result.returncode:
+    env = {**os.environ, "PATH": path, ENGINE_VARIABLE: engine.engine}
+    # A session of its own: a signal to this process reaches dvc and its stages by way of it, once, and none is left.
+    child = subprocess.Popen(command, env=env, start_new_session=True)  # noqa: S603 - our own arguments
+    try:
+        status = child.wait()
+    except KeyboardInterrupt:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait()
+        raise
+    if status:
         raise ShardError(
-            f"{name}: expected its stages to finish, got exit status {result.returncode} of dvc; mend what the line above "
+            f"{name}: expected its stages to finish, got exit status {status} of dvc; mend what the line above "
             f"says, or see more with: dvc repro {' '.join(arguments)}"
         )
 

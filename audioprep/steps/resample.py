@@ -1,4 +1,4 @@
-"""Stage resample: decode every recording once, keep it as 16-bit mono FLAC at one rate, and measure it on the way.
+"""Stage resample: decode every recording once, keep it as 16-bit mono FLAC or WAV at one rate, and measure it on the way.
 
 Reads    raw/download.json, raw/files.parquet, the archives or folder
 Writes   audio/shar/                 lhotse Shar: recordings, and cuts that say nothing but their length
@@ -9,6 +9,7 @@ Writes   audio/shar/                 lhotse Shar: recordings, and cuts that say 
 
 import csv
 import hashlib
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,8 +26,11 @@ from audioprep.dsp.bandwidth import bandwidth_hz
 from audioprep.dsp.decide import SILENT_PEAK_DB, is_silent
 from audioprep.dsp.fingerprint import fingerprint as audio_fingerprint
 from audioprep.dsp.levels import clipped_fraction
-from audioprep.dsp.measure import measure, to_stored
+from audioprep.dsp.measure import as_steps, measure, to_stored
 from audioprep.engine import (
+    Earlier,
+    EngineRule,
+    RestoreShard,
     Shard,
     ShardTask,
     auto_num_shards,
@@ -37,23 +41,41 @@ from audioprep.engine import (
     publish,
     run_shards,
     shard_of,
+    write_atomically,
 )
 from audioprep.errors import AudioError, DatasetError, FetchError, summarise
 from audioprep.io.archives import UNREADABLE, Members, Place, open_members
-from audioprep.io.audio import decode, encode_flac
+from audioprep.io.archives.members import first_and_more
+from audioprep.io.audio import Decoded, decode, encode_stored
 from audioprep.io.ffmpeg import FFMPEG_SUFFIXES, has_ffmpeg
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.shar import cuts_name, tar_name, write_audio_tar, write_cuts
-from audioprep.io.tables import FACTS, FINGERPRINTS, STATUS, read_table, rows_to_table, write_table, write_tables
+from audioprep.io.tables import (
+    FACTS,
+    FINGERPRINTS,
+    STATUS,
+    RowReader,
+    read_table,
+    rows_to_table,
+    write_table,
+    write_tables,
+)
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
-VERSION = 2
+VERSION = 3
 # Shorter than one analysis frame's hop: nothing can be learnt from it.
 MIN_DURATION_S = 0.01
+_TIMEOUTS_NAME = "timeouts.json"
 
 
-def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_shards: int | None = None) -> None:
+def resample(
+    layout: Layout,
+    places: Sequence[Place],
+    rule: ResampleRule,
+    num_shards: int | None = None,
+    engine: EngineRule | None = None,
+) -> None:
     """Make the audio shards of a corpus, its facts and its statuses.
 
     Args:
@@ -61,6 +83,7 @@ def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_sh
         places: Its archives or folder.
         rule: Rate, and how many unusable files are borne.
         num_shards: Number of shards; None chooses it from the number of clips.
+        engine: What runs the shards' tasks; None is processes of this machine.
 
     Raises:
         FetchError: An archive is missing or damaged.
@@ -69,21 +92,26 @@ def resample(layout: Layout, places: Sequence[Place], rule: ResampleRule, num_sh
     files = read_table(layout.raw / "files.parquet").to_pylist()
     num_shards = num_shards or auto_num_shards(len(files))
     open_members(places, layout.work / "archives")  # one clear line here, not one from every worker
-    tasks = _tasks(files, places, layout.work / "archives", rule.rate_hz, num_shards)
+    tasks = _tasks(files, places, layout.work / "archives", rule, num_shards, _timeouts(layout))
     header = {
         "stage": "resample",
         "version": VERSION,
-        "rule": {"rate_hz": rule.rate_hz},
+        "rule": {"rate_hz": rule.rate_hz, "format": rule.format},
         "num_shards": num_shards,
         "files_sha256": file_sha256(layout.raw / "files.parquet"),
     }
-    if is_published(layout.audio, tasks, header):
+    log = layout.log / "resample.jsonl"
+    if is_published(layout.audio, tasks, header, log):
         shutil.rmtree(layout.work / "archives", ignore_errors=True)
         return
     work = layout.work / "resample"
-    shards = run_shards(tasks, make_audio_shard, work, label=f"resample {layout.dataset}")
+    label = f"resample {layout.dataset}"
+    shards = run_shards(
+        tasks, make_audio_shard, work, label=label, earlier=layout.audio, restore=_restore, log=log, engine=engine
+    )
     facts = _merged(shards, "facts.parquet", FACTS)
     status = _mark_duplicates(_merged(shards, "status.parquet", STATUS), facts)
+    _note_timeouts(layout, status, rule.max_decode_s)
     _check_bad(layout, status, rule.max_bad_fraction, is_partial=read_ledger(layout)["is_partial"])
     out = fresh_folder(layout.audio)
     write_tables(out / "facts.parquet", FACTS, (facts.filter(pc.field("shard") == shard.index) for shard in shards))
@@ -99,14 +127,15 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
     """Decode, resample, measure and write one shard; a file that cannot be used becomes a status.
 
     Args:
-        arguments: `shard`, `places`, `archive_work`, `rate_hz`, and `files`: rows of files.parquet.
+        arguments: `shard`, `places`, `archive_work`, `rate_hz`, `format`, `max_decode_s`, and `files`: rows of
+            files.parquet.
         out: Empty folder for `recording.NNNNNN.tar` and the shard's rows of the tables.
 
     Returns:
         Number of recordings in the shard.
     """
     members = open_members(arguments["places"], Path(arguments["archive_work"]))
-    rate_hz, shard = arguments["rate_hz"], arguments["shard"]
+    rate_hz, shard, format_ = arguments["rate_hz"], arguments["shard"], arguments["format"]
     facts: list[dict[str, Any]] = []
     fingerprints: list[dict[str, Any]] = []
     statuses: list[dict[str, Any]] = []
@@ -115,18 +144,20 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
         for clip in arguments["files"]:
             status, reason = "ok", ""
             try:
-                wave_T, measured = _prepare(_file(members, clip), clip["start_s"], clip["end_s"], rate_hz)
+                data, file_sha256 = _file(members, clip)
+                decoded = decode(data, clip["start_s"], clip["end_s"], limit_s=arguments["max_decode_s"])
+                wave_T, steps_T, measured = _prepare(decoded, rate_hz)
             except AudioError as error:
                 status, reason = error.status, error.reason
             else:
-                facts.append({"id": clip["id"], "shard": shard, **measured})
+                facts.append({"id": clip["id"], "shard": shard, "file_sha256": file_sha256, **measured})
                 fingerprints.append({"id": clip["id"], "fingerprint": audio_fingerprint(wave_T, rate_hz)})
                 if is_silent(measured["peak_db"]):
                     status, reason = "silent", f"no sample above {SILENT_PEAK_DB:g} dB"
-                yield clip["id"], encode_flac(wave_T, rate_hz), len(wave_T)
+                yield clip["id"], encode_stored(steps_T, rate_hz, format_), len(steps_T)
             statuses.append({"id": clip["id"], "member": clip["member"], "status": status, "reason": reason})
 
-    write_audio_tar(out / tar_name(shard), recordings(), rate_hz)
+    write_audio_tar(out / tar_name(shard), recordings(), rate_hz, f".{format_}")
     if not facts:
         (out / tar_name(shard)).unlink()  # lhotse cannot open a shard without a recording
     write_table(out / "facts.parquet", rows_to_table(facts, FACTS))
@@ -135,8 +166,8 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
     return len(facts)
 
 
-def _file(members: Members, clip: dict[str, Any]) -> bytes:
-    """Return the bytes of a clip's file, which are those that the download stage saw: the fingerprint says so."""
+def _file(members: Members, clip: dict[str, Any]) -> tuple[bytes, str]:
+    """Return the bytes of a clip's file, which are those that the download stage saw: the fingerprint says so; and their hash."""
     digest = clip["digest"]
     if digest is None:
         raise AudioError("missing", "the corpus declares it, and it is not there")
@@ -156,7 +187,7 @@ def _file(members: Members, clip: dict[str, Any]) -> bytes:
         raise _changed(clip)
     if published and sha256 != published:
         raise AudioError("wrong_hash", f"sha256 {sha256}, published is {published}")
-    return data
+    return data, sha256
 
 
 def _changed(clip: dict[str, Any]) -> FetchError:
@@ -165,19 +196,16 @@ def _changed(clip: dict[str, Any]) -> FetchError:
     )
 
 
-def _prepare(
-    data: bytes, start_s: float | None, end_s: float | None, rate_hz: int
-) -> tuple[np.ndarray, dict[str, Any]]:
-    decoded = decode(data, start_s, end_s)
+def _prepare(decoded: Decoded, rate_hz: int) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Return what is stored of a recording, as samples and in 16-bit steps, and its facts."""
     num_frames, num_channels = decoded.wave_TC.shape
     if num_frames < MIN_DURATION_S * decoded.rate_hz:
         raise AudioError("too_short", f"{num_frames} samples at {decoded.rate_hz} Hz")
     wave_T, attenuation_db = to_stored(decoded.wave_TC, decoded.rate_hz, rate_hz)
-    pcm = hashlib.sha256(f"{decoded.rate_hz} {num_channels}\n".encode())
-    pcm.update(np.ascontiguousarray(decoded.wave_TC).data)
+    steps_T = as_steps(wave_T)
     facts = {
-        "file_sha256": hashlib.sha256(data).hexdigest(),
-        "pcm_sha256": pcm.hexdigest(),
+        # Of what is stored: that is all that later stages know, and takes a tenth of the time that the file's samples do.
+        "pcm_sha256": hashlib.sha256(steps_T.astype("<i2", copy=False).data).hexdigest(),
         "container": decoded.container,
         "source_rate_hz": decoded.rate_hz,
         "source_channels": num_channels,
@@ -187,11 +215,16 @@ def _prepare(
         "attenuation_db": attenuation_db,
         "bandwidth_hz": bandwidth_hz(wave_T, rate_hz),
     }
-    return wave_T, {**facts, **measure(wave_T, rate_hz)}
+    return wave_T, steps_T, {**facts, **measure(wave_T, rate_hz)}
 
 
 def _tasks(
-    files: list[dict[str, Any]], places: Sequence[Place], archive_work: Path, rate_hz: int, num_shards: int
+    files: list[dict[str, Any]],
+    places: Sequence[Place],
+    archive_work: Path,
+    rule: ResampleRule,
+    num_shards: int,
+    timeouts: dict[str, float],
 ) -> list[ShardTask]:
     by_shard: dict[int, list[dict[str, Any]]] = {}
     for file in files:
@@ -202,14 +235,58 @@ def _tasks(
             "shard": shard,
             "places": list(places),
             "archive_work": str(archive_work),
-            "rate_hz": rate_hz,
+            "rate_hz": rule.rate_hz,
+            "format": rule.format,
+            "max_decode_s": rule.max_decode_s,
             "files": rows,
         }
         # What only ffmpeg reads is read anew once it is there.
         needs_ffmpeg = any(PurePosixPath(row["member"]).suffix.lower() in FFMPEG_SUFFIXES for row in rows)
         decoders = has_ffmpeg() if needs_ffmpeg else None
-        tasks.append(ShardTask(shard, fingerprint("audio", VERSION, shard, rate_hz, rows, decoders), arguments))
+        # What was not decoded in time is tried anew with another limit; other shards do not depend on it.
+        is_retry = any(timeouts.get(row["id"], rule.max_decode_s) != rule.max_decode_s for row in rows)
+        limit_s = rule.max_decode_s if is_retry else None
+        key = fingerprint("audio", VERSION, shard, rule.rate_hz, rule.format, rows, decoders, limit_s)
+        tasks.append(ShardTask(shard, key, arguments))
     return tasks
+
+
+def _restore(earlier: Earlier) -> RestoreShard:
+    """Bring the rows of single shards back from the tables of all."""
+    tables = {name: RowReader(earlier.beside(name)) for name in ("facts.parquet", "fingerprints.parquet")}
+    status = read_table(earlier.beside("status.parquet"))
+    row_of = {clip_id: row for row, clip_id in enumerate(status["id"].to_pylist())}
+
+    def restore_shard(task: ShardTask, out: Path) -> None:
+        for name, table in tables.items():
+            write_table(out / name, table.read(earlier.rows[task.index]))
+        rows = status.take([row_of[clip["id"]] for clip in task.arguments["files"]]).to_pylist()
+        for row in rows:
+            if row["status"] == "duplicate":  # what it is a copy of is said anew, of the corpus as it is now
+                row.update(status="ok", reason="")
+        write_table(out / "status.parquet", rows_to_table(rows, STATUS))
+
+    return restore_shard
+
+
+def _timeouts(layout: Layout) -> dict[str, float]:
+    """Return the recordings that were not decoded in time in an earlier run, with the limit that they first missed."""
+    path = layout.work / _TIMEOUTS_NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _note_timeouts(layout: Layout, status: pa.Table, limit_s: float) -> None:
+    """Say and keep which recordings were not decoded in time."""
+    late = [row for row in status.to_pylist() if row["status"] == "timeout"]
+    if not late:
+        return
+    known = {row["id"]: limit_s for row in late} | _timeouts(layout)
+    layout.work.mkdir(parents=True, exist_ok=True)
+    write_atomically(layout.work / _TIMEOUTS_NAME, json.dumps(known, sort_keys=True))
+    say(
+        f"{layout.dataset}: {first_and_more([row['member'] for row in late])} not decoded in time, and left out; "
+        "raise resample.max_decode_s to try again"
+    )
 
 
 def _write_cuts(layout: Layout, status: pa.Table, facts: pa.Table, rate_hz: int) -> None:

@@ -1,27 +1,55 @@
 """Stage trim: decide the used part of each recording and how it is brought to the window, from the facts alone.
 
-Reads    raw/clips.parquet, audio/ (facts and cuts, no audio), loudness/
+Reads    raw/clips.parquet, audio/ (facts and statuses, no audio), loudness/
 Writes   cuts/cuts.NNNNNN.jsonl   lhotse cuts with start, duration, labels, and custom fields gain_db, pad, window_s, group,
-                                  splits, attributes, status, used
+                                  splits, attributes, status, used; in the order of the recordings in their tars
          cuts/_used.parquet       which clips are used
+
+Two million recordings take seconds: decisions are made column by column, and the envelopes are read a part at a time. Only
+the text of the cuts is made row by row, in processes.
+
+Shape letters: K recordings, in the order of the facts, which is that of the tars.
 """
 
+import hashlib
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from audioprep.config.data import TrimRule
-from audioprep.dsp.decide import decide_part
-from audioprep.engine import file_identity, fresh_folder, read_index, write_index
+from audioprep.dsp.decide import decide_parts
+from audioprep.engine import (
+    Shard,
+    ShardTask,
+    file_identity,
+    fingerprint,
+    fresh_folder,
+    read_index,
+    run_shards,
+    write_index,
+)
+from audioprep.errors import ShardError
+from audioprep.io.cuts import DECIDED, cut_lines
 from audioprep.io.layout import Layout
-from audioprep.io.shar import cuts_name, read_cuts, write_cuts
-from audioprep.io.tables import USED, read_table, rows_to_table, write_table
+from audioprep.io.shar import cuts_name
+from audioprep.io.tables import USED, read_parts, read_table, write_table
 
-_FACTS = ["id", "pcm_sha256", "num_samples", "envelope_frame_s", "envelope_db"]
+# Part of every task's fingerprint: raise it with any change of the cuts' text.
+VERSION = 1
 _USED_NAME = "_used.parquet"
-_CLIPS = ["id", "labels", "group", "splits", "attributes"]
+_MEASURED = ["num_samples", "envelope_frame_s", "envelope_db"]
+_CLIPS = ["labels", "group", "splits", "attributes"]
+# What is held at a time: so many envelopes of 10 s are 2 MB, and so many cuts 20 MB of text.
+_ENVELOPES, _CUTS = 4_096, 32_768
+
+Ints = npt.NDArray[np.int64]
 
 
 def trim(layout: Layout, rule: TrimRule, window_s: float) -> None:
@@ -37,91 +65,140 @@ def trim(layout: Layout, rule: TrimRule, window_s: float) -> None:
     Raises:
         ShardError: Audio or gains are missing or damaged.
     """
-    index = read_index(layout.audio)
-    rate_hz = index["rule"]["rate_hz"]
-    gains = read_table(layout.loudness / "gains.parquet", ["id", "gain_db"])
-    gain_of = dict(zip(gains["id"].to_pylist(), gains["gain_db"].to_pylist(), strict=True))
-    facts, facts_row = _indexed(read_table(layout.audio / "facts.parquet", _FACTS))
-    clips, clips_row = _indexed(read_table(layout.raw / "clips.parquet", _CLIPS))
-    redundant = _redundant(read_table(layout.audio / "status.parquet", ["id", "status"]), facts, clips, clips_row)
+    rate_hz = read_index(layout.audio)["rule"]["rate_hz"]
+    shard_K, decided = _decide(layout, rule, window_s, rate_hz)
+    same = {"rate_hz": rate_hz, "pad": rule.pad, "window_s": window_s}
+    tasks = _tasks(shard_K, decided, same)
+    work = layout.work / "trim"
+    shards = run_shards(tasks, make_cut_shards, work, label=f"trim {layout.dataset}")
     out = fresh_folder(layout.cuts)
-    entries, used = [], []
-    for shard in (shard for shard in index["shards"] if shard["rows"]):
-        name = cuts_name(shard["shard"])
-        cuts = read_cuts(layout.shar / name)
-        measured = facts.take([facts_row[cut["id"]] for cut in cuts]).to_pylist()
-        declared = clips.take([clips_row[cut["id"]] for cut in cuts]).to_pylist(maps_as_pydicts="strict")
-        decided = []
-        for cut, row, clip in zip(cuts, measured, declared, strict=True):
-            status = cut["custom"]["status"]
-            is_used = status not in rule.exclude or (status == "duplicate" and cut["id"] not in redundant)
-            part = _part(row, rule, window_s, rate_hz)
-            custom = {"gain_db": gain_of[cut["id"]], "pad": rule.pad, "window_s": window_s, "used": is_used}
-            decided.append(_decided(cut, clip, part, rate_hz, custom))
-            used.append({"id": cut["id"], "used": is_used})
-        write_cuts(out / name, decided)
-        entries.append({"shard": shard["shard"], "rows": len(decided), "files": {name: file_identity(out / name)}})
-    write_table(out / _USED_NAME, rows_to_table(sorted(used, key=lambda row: row["id"]), USED))
+    used = decided.select(USED.names).sort_by("id").combine_chunks()
+    write_table(out / _USED_NAME, used.cast(USED))
+    entries = [entry for task, shard in zip(tasks, shards, strict=True) for entry in _moved(task, shard, out)]
     header = {"stage": "trim", "rule": {**rule.model_dump(mode="json"), "window_s": window_s}}
     write_index(out, {**header, "files": {_USED_NAME: file_identity(out / _USED_NAME)}, "shards": entries})
+    shutil.rmtree(work, ignore_errors=True)
 
 
-def _indexed(table: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    return table, {clip_id: row for row, clip_id in enumerate(table["id"].to_pylist())}
+def make_cut_shards(arguments: dict[str, Any], out: Path) -> int:
+    """Write the cuts of some shards.
+
+    Args:
+        arguments: `shards`: number and rows of each; `decided`: these rows, as an Arrow stream; `rate_hz`, `pad`, `window_s`.
+        out: Empty folder for `cuts.NNNNNN.jsonl` of each.
+
+    Returns:
+        Number of cuts.
+    """
+    decided = pa.ipc.open_stream(arguments["decided"]).read_all()
+    lines = cut_lines(decided, **{name: arguments[name] for name in ("rate_hz", "pad", "window_s")})
+    for shard, num_rows in arguments["shards"]:
+        (out / cuts_name(shard)).write_text("".join(islice(lines, num_rows)), encoding="utf-8")
+    return int(decided.num_rows)
 
 
-def _redundant(status: pa.Table, facts: pa.Table, clips: pa.Table, clips_row: dict[str, int]) -> set[str]:
-    """Return the copies that say nothing new: another clip with the same samples has the same labels and splits.
+def _decide(layout: Layout, rule: TrimRule, window_s: float, rate_hz: int) -> tuple[npt.NDArray[np.int32], pa.Table]:
+    """Return the shard of each recording [K], and everything about it that its cut says."""
+    facts = read_table(layout.audio / "facts.parquet", ["id", "shard", "pcm_sha256"]).combine_chunks()
+    ids = facts["id"].combine_chunks()
+    status = _aligned(ids, layout.audio / "status.parquet", ["status"])["status"]
+    gains = _aligned(ids, layout.loudness / "gains.parquet", ["gain_db"])
+    clips = _aligned(ids, layout.raw / "clips.parquet", _CLIPS)
+    is_excluded = pc.is_in(status, value_set=pa.array(rule.exclude, pa.string()))
+    says_more = pc.and_(pc.equal(status, "duplicate"), pc.invert(_redundant(status, facts, clips)))
+    start_K, stop_K = _parts(layout.audio / "facts.parquet", rule, round(window_s * rate_hz), rate_hz)
+    columns = {
+        "id": ids,
+        "start": start_K,
+        "stop": stop_K,
+        **{name: clips[name] for name in _CLIPS},
+        "status": status,
+        "gain_db": gains["gain_db"],
+        "used": pc.or_(pc.invert(is_excluded), says_more),
+    }
+    return facts["shard"].to_numpy(), pa.table(columns, DECIDED)
+
+
+def _aligned(ids: pa.Array, path: Path, columns: list[str]) -> pa.Table:
+    """Return the rows of a table that have some ids, in their order."""
+    table = read_table(path, ["id", *columns])
+    rows = pc.index_in(ids, value_set=table["id"].combine_chunks())
+    if rows.null_count:
+        lost = ids.filter(pc.is_null(rows))[0]
+        raise ShardError(
+            f"{path}: expected a row for every recording, got none for {lost}; run the stage that makes it"
+        )
+    return table.select(columns).take(rows)
+
+
+def _redundant(status: pa.ChunkedArray, facts: pa.Table, clips: pa.Table) -> pa.Array:
+    """Return which recordings are copies that say nothing new: another clip with the same samples has the same labels and splits.
 
     A copy under other labels, or in another part of an official split, stays: which of the two is right is not known
     here, and a published test set keeps its size. The audit reports it.
     """
-    copies = status.filter(pc.field("status") == "duplicate")["id"]
-    samples = facts.filter(pc.is_in(facts["id"], copies))["pcm_sha256"]
-    alike = facts.filter(pc.is_in(facts["pcm_sha256"], samples)).select(["id", "pcm_sha256"]).sort_by("id").to_pylist()
-    seen: set[tuple[object, ...]] = set()
-    redundant = set()
-    for row in alike:
-        clip = clips.slice(clips_row[row["id"]], 1).to_pylist()[0]
-        key = (row["pcm_sha256"], *clip["labels"], *sorted(clip["splits"]))
-        if key in seen:
-            redundant.add(row["id"])
-        seen.add(key)
-    return redundant
-
-
-def _part(facts: dict[str, Any], rule: TrimRule, window_s: float, rate_hz: int) -> tuple[int, int]:
-    return decide_part(
-        np.asarray(facts["envelope_db"], np.int8),
-        facts["envelope_frame_s"],
-        facts["num_samples"],
-        rate_hz,
-        mode=rule.mode,
-        threshold_db=rule.threshold_db,
-        margin_s=rule.margin_s,
-        window_samples=round(window_s * rate_hz),
+    samples = facts["pcm_sha256"].filter(pc.equal(status, "duplicate"))
+    rows = pa.array(np.flatnonzero(pc.is_in(facts["pcm_sha256"], value_set=samples.combine_chunks())))
+    alike = zip(
+        facts["id"].take(rows).to_pylist(),
+        rows.to_pylist(),
+        facts["pcm_sha256"].take(rows).to_pylist(),
+        clips.select(["labels", "splits"]).take(rows).to_pylist(),
+        strict=True,
     )
+    seen: set[tuple[object, ...]] = set()
+    is_redundant_K = np.zeros(len(facts), bool)
+    for _, row, pcm_sha256, clip in sorted(alike, key=lambda copy: copy[0]):
+        key = (pcm_sha256, *clip["labels"], *sorted(clip["splits"]))
+        is_redundant_K[row] = key in seen
+        seen.add(key)
+    return pa.array(is_redundant_K)
 
 
-def _decided(
-    cut: dict[str, Any], clip: dict[str, Any], part: tuple[int, int], rate_hz: int, custom: dict[str, Any]
-) -> dict[str, Any]:
-    """Return a recording's cut as a lhotse MonoCut with the decided part, one supervision, and what was decided."""
-    start, stop = part
-    duration_s = (stop - start) / rate_hz
-    supervision = {
-        "id": cut["id"],
-        "recording_id": cut["id"],
-        "start": 0.0,
-        "duration": duration_s,
-        "channel": 0,
-        "custom": {"labels": clip["labels"]},
-    }
-    declared = {key: clip[key] for key in ("group", "splits", "attributes")}
-    return {
-        **cut,
-        "start": start / rate_hz,
-        "duration": duration_s,
-        "supervisions": [supervision],
-        "custom": {**declared, **cut["custom"], **custom},
-    }
+def _parts(path: Path, rule: TrimRule, window_samples: int, rate_hz: int) -> tuple[Ints, Ints]:
+    """Return the used part of each recording, starts [K] and stops [K] in samples."""
+    starts, stops = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for facts in read_parts(path, _MEASURED, _ENVELOPES):
+        envelopes = facts["envelope_db"].combine_chunks()
+        start_K, stop_K = decide_parts(
+            envelopes.flatten().to_numpy(),
+            pc.list_value_length(envelopes).to_numpy().astype(np.int64),
+            facts["envelope_frame_s"].to_numpy(),
+            facts["num_samples"].to_numpy(),
+            rate_hz,
+            mode=rule.mode,
+            threshold_db=rule.threshold_db,
+            margin_s=rule.margin_s,
+            window_samples=window_samples,
+        )
+        starts.append(start_K)
+        stops.append(stop_K)
+    return np.concatenate(starts), np.concatenate(stops)
+
+
+def _tasks(shard_K: npt.NDArray[np.int32], decided: pa.Table, same: dict[str, Any]) -> list[ShardTask]:
+    """Return tasks of several whole shards each: to hand out one shard takes longer than to write its cuts."""
+    first_S = np.flatnonzero(np.diff(shard_K, prepend=-1))
+    bounds = [*first_S.tolist(), len(shard_K)]
+    tasks = []
+    for places in np.split(np.arange(len(first_S)), np.flatnonzero(np.diff(first_S // _CUTS)) + 1):
+        shards = [(int(shard_K[bounds[place]]), bounds[place + 1] - bounds[place]) for place in places]
+        rows = _stream(decided.slice(bounds[places[0]], bounds[places[-1] + 1] - bounds[places[0]]))
+        key = fingerprint("cuts", VERSION, shards, hashlib.sha256(rows).hexdigest(), same)
+        tasks.append(ShardTask(shards[0][0], key, {"shards": shards, "decided": rows, **same}))
+    return tasks
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _moved(task: ShardTask, done: Shard, out: Path) -> Iterator[dict[str, Any]]:
+    """Move a finished task's files into their folder, and yield what its index says of each shard."""
+    for shard, num_rows in task.arguments["shards"]:
+        name = cuts_name(shard)
+        shutil.move(done.folder / name, out / name)
+        yield {"shard": shard, "rows": num_rows, "files": {name: done.files[name]}}

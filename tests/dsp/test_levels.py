@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioprep.dsp.levels import amplitude_db, clipped_fraction, dc_offset, envelope_db, peak_db, rms_db
+from audioprep.dsp.levels import amplitude_db, clipped_fraction, dc_offset, envelope_db, frame_energy, peak_db, rms_db
 from audioprep.errors import ShapeError
 
 SINE_T = np.sin(2 * np.pi * 100 * np.arange(16000) / 16000)
@@ -73,3 +73,13 @@ def test_gain_moves_the_levels_by_that_many_decibels(gain_db):
 def test_a_frame_of_no_samples_is_refused():
     with pytest.raises(ShapeError, match="envelope_db: expected frame_samples > 0, got 0"):
         envelope_db(SINE_T, 0)
+    with pytest.raises(ShapeError, match="frame_energy: expected frame_samples > 0, got 0"):
+        frame_energy(SINE_T, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=3000), st.integers(1, 700))
+def test_the_energy_of_16_bit_steps_is_exact(steps, frame_samples):
+    energy_E = frame_energy(np.array(steps, np.float32) / 32768, frame_samples)
+    exact = [sum(s * s for s in steps[at : at + frame_samples]) for at in range(0, len(steps), frame_samples)]
+    assert (energy_E * 2.0**30).tolist() == exact

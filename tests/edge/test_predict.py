@@ -19,7 +19,7 @@ from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
 from audioprep.edge.predict import Predictor
 from audioprep.errors import AudioError, ModelError
-from audioprep.io.audio import decode, decode_flac, encode_flac
+from audioprep.io.audio import decode, decode_stored, encode_flac
 
 RATE_HZ, WINDOW_S = 16000, 1.0
 LABELS = ["low", "high"]
@@ -114,7 +114,7 @@ def pipeline_features(wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, ki
         window_samples=RATE_HZ,
     )
     cut = {"start": start, "stop": stop, "gain_db": gain_db, "pad": "zeros"}
-    window_T = windowed(decode_flac(encode_flac(stored_T, RATE_HZ)), cut, RATE_HZ)
+    window_T = windowed(decode_stored(encode_flac(stored_T, RATE_HZ)), cut, RATE_HZ)
     values_NM = feature_kernel(kind, rule.model_dump(mode="json"), RATE_HZ)(window_T)
     return values_NM.astype(np.float16).astype(np.float32)
 

@@ -1,8 +1,9 @@
 """Shard tasks: stable places, whole files, resume, and an index that comes last."""
 
 import json
-import multiprocessing
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ from audioprep.engine import (
     run_shards,
     shard_of,
 )
-from audioprep.errors import ShardError
+from audioprep.errors import ConfigError, ShardError
 
 HEADER = {"stage": "test", "rule": {"rate_hz": 16000}}
 
@@ -57,14 +58,14 @@ def test_fingerprint_sees_every_value_and_no_dictionary_order():
 @pytest.mark.parametrize(("value", "num"), [("1", 1), ("3", 3), ("", None)])
 def test_num_workers(monkeypatch, value, num):
     monkeypatch.setenv("AUDIOPREP_WORKERS", value)
-    assert engine.num_workers() == (num or multiprocessing.cpu_count())
+    assert engine.num_workers() == (num or len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
 def test_num_workers_refuses(monkeypatch, value):
     monkeypatch.setenv("AUDIOPREP_WORKERS", value)
     message = rf"^AUDIOPREP_WORKERS: expected a whole number from 1, got '{re.escape(value)}'; set it again$"
-    with pytest.raises(ShardError, match=message):
+    with pytest.raises(ConfigError, match=message):
         engine.num_workers()
 
 
@@ -155,21 +156,61 @@ def test_finished_shards_are_kept_and_damaged_ones_made_again(tmp_path, monkeypa
     assert [(shard.folder / "a.txt").read_text() for shard in shards] == ["7\n", "8\n", "9\n"]
 
 
-def die(number, out):
-    """End the worker process as the out-of-memory killer would."""
-    if number == 8:
-        multiprocessing.process.os._exit(9)
+def die_at_first(number, out):
+    """End the worker as the out-of-memory killer would, once; the folder above the work folder remembers."""
+    been = out.parents[1] / f"been-{number}"
+    if number in (8, 9) and not been.exists():
+        been.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     return write_number(number, out)
 
 
-def test_a_dead_worker_is_one_line(tmp_path, monkeypatch):
+def die(number, out):
+    """End the worker at one shard, always."""
+    if number == 8:
+        os._exit(9)
+    return write_number(number, out)
+
+
+@pytest.mark.parametrize("workers", ["2", "3"])
+def test_a_shard_whose_worker_is_killed_is_made_by_another(tmp_path, monkeypatch, workers):
+    monkeypatch.setenv("AUDIOPREP_WORKERS", workers)
+    shards = run_shards(_tasks(7, 8, 9, 10, 11), die_at_first, tmp_path / "work", label="test")
+    assert [(shard.folder / "a.txt").read_text() for shard in shards] == ["7\n", "8\n", "9\n", "10\n", "11\n"]
+
+
+def test_a_shard_that_kills_every_worker_is_named_when_all_others_are_finished(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIOPREP_WORKERS", "2")
     message = (
-        r"work: expected 2 workers to finish, but one died \(out of memory\?\); finished shards are kept, run again, with "
-        r"AUDIOPREP_WORKERS=1 if it recurs$"
+        r"work: 1 failed: shard 1 \(its worker died: exit code 9\); all others are finished and kept; free memory or give "
+        r"the corpus more shards \(num_shards\), and run again$"
     )
     with pytest.raises(ShardError, match=message):
         run_shards(_tasks(7, 8, 9), die, tmp_path / "work", label="test")
+    log = tmp_path / "log.jsonl"
+    run_shards(_tasks(7, 8, 9), write_number, tmp_path / "work", label="test", log=log)
+    assert [json.loads(line)["origin"] for line in log.read_text().splitlines()] == ["resumed", "resumed", "computed"]
+
+
+class OddError(Exception):
+    """An exception that cannot be sent to another process."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} {second}")
+
+
+def fail_oddly(number, _out):
+    """Fail with an exception that does not pickle, or does."""
+    raise OddError("one", "two") if number == 7 else ShardError("here: expected x, got y; do z")
+
+
+@pytest.mark.parametrize(
+    ("number", "message"), [(7, r"^shard \d: OddError: one two$"), (8, "^here: expected x, got y; do z$")]
+)
+def test_what_a_worker_raises_arrives(tmp_path, monkeypatch, number, message):
+    monkeypatch.setenv("AUDIOPREP_WORKERS", "2")
+    with pytest.raises(ShardError, match=message):
+        run_shards(_tasks(number, number), fail_oddly, tmp_path / "work", label="test")
 
 
 WAITING = """

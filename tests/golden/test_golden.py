@@ -71,6 +71,8 @@ def shards(tmp_path_factory):
             "places": [Place((str(source),))],
             "archive_work": str(source),
             "rate_hz": 16000,
+            "format": "flac",
+            "max_decode_s": 60.0,
             "files": clips,
         },
         audio,
@@ -92,7 +94,8 @@ def shards(tmp_path_factory):
     rules = FeatureRules().model_dump(mode="json")
     for kind in rules["kinds"]:
         out = tmp_path_factory.mktemp(kind)
-        arguments = {"shard": 0, "audio": str(audio / "recording.000000.tar"), "kind": kind, "rule": rules[kind]}
+        tar = audio / "recording.000000.tar"
+        arguments = {"shard": 0, "audio": str(tar), "audio_sha256": file_sha256(tar), "kind": kind, "rule": rules[kind]}
         features_step.make_feature_shard({**arguments, "rate_hz": 16000, "window_s": 0.5, "cuts": cuts}, out)
         values = np.stack(pq.read_table(out / "part-000000.parquet")[kind].to_numpy()).astype(float)
         found[kind] = {

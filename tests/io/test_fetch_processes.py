@@ -122,6 +122,6 @@ def test_a_file_system_without_locks(tmp_path, server, monkeypatch):
     def flock(*_):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(part.fcntl, "flock", flock)
+    monkeypatch.setattr("fcntl.flock", flock)
     fetch([wanted(tmp_path, server.publish("/a.zip", CONTENT))])
     assert (tmp_path / "a.zip").read_bytes() == CONTENT

@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 from audioprep.errors import AudioError
-from audioprep.io import ffmpeg
 from audioprep.io.audio import decode, duration_s
 from audioprep.io.ffmpeg import foreign_container, has_ffmpeg
 
@@ -171,9 +170,8 @@ def test_a_film_without_sound_is_said(tmp_path):
 
 def test_a_program_that_does_not_end_is_stopped(tmp_path, monkeypatch):
     fake(tmp_path, monkeypatch, "time.sleep(60)")
-    monkeypatch.setattr(ffmpeg, "_TIMEOUT_S", 0.2)
-    with pytest.raises(AudioError, match=r"^decode_error: ffmpeg has not ended in 0 s$"):
-        decode(HEADS["MP4"])
+    with pytest.raises(AudioError, match=r"^timeout: ffmpeg has not ended in 0 s$"):
+        decode(HEADS["MP4"], limit_s=0.2)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def checkpoints(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints of folds 1 and 2 of the toy corpus, trained by worker processes."""
     folder = tmp_path_factory.mktemp("models")
     train = QUICK.model_copy(update={"folds": (1, 2)})
-    train_folds(toy, SPLIT, SMALL_MODEL, train, folder / "work", folder / "checkpoints")
+    train_folds(toy, SPLIT, SMALL_MODEL, train, folder / "work", folder / "checkpoints", folder / "log")
     return folder / "checkpoints"
 
 
@@ -40,5 +40,5 @@ def checkpoints(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(toy: Path, checkpoints: Path) -> Path:
     """Results of evaluating those checkpoints."""
     folder = checkpoints.parent / "report"
-    evaluate(toy, checkpoints, folder, EvaluateRule())
+    evaluate(toy, checkpoints, folder, EvaluateRule(), checkpoints.parent / "log")
     return folder

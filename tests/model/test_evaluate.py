@@ -35,6 +35,12 @@ def test_metrics_are_those_of_the_pooled_predictions(report: Path) -> None:
     assert metrics["accuracy"] > 0.8
 
 
+def test_checkpoints_from_elsewhere_have_no_cost_here(work: Path) -> None:
+    metrics = evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule(), work / "no-log")
+    assert metrics["cpu_seconds"] is None
+    assert "CPU time a fold" not in (work / "out/report.html").read_text()
+
+
 def test_every_clip_is_scored_by_the_fold_that_has_not_seen_it(report: Path, toy: Path) -> None:
     split = read_split(toy / "splits" / f"{SPLIT}.parquet")
     tested = {
@@ -55,7 +61,7 @@ def test_plots_are_what_dvc_reads(report: Path) -> None:
 
 
 def test_running_again_gives_the_same_bytes(report: Path, toy: Path, checkpoints: Path, tmp_path: Path) -> None:
-    evaluate(toy, checkpoints, tmp_path / "again", EvaluateRule())
+    evaluate(toy, checkpoints, tmp_path / "again", EvaluateRule(), checkpoints.parent / "log")
     for name in ("metrics.json", "predictions.parquet", "report.html", "plots/confusion.csv"):
         assert (tmp_path / "again" / name).read_bytes() == (report / name).read_bytes(), name
 

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from audioprep.config.data import DataParams, RecipeRule
+from audioprep.config.engine import EngineRule
 from audioprep.io.layout import Layout
 from audioprep.io.places import source_places
 from audioprep.steps.card.page import card
@@ -63,6 +64,7 @@ class Run:
         default_factory=lambda: DataParams.model_validate({"resample": {"max_bad_fraction": 0.05}})
     )
     rule: dict = field(default_factory=dict)
+    engine: EngineRule | None = None
 
     @property
     def layout(self):
@@ -84,14 +86,14 @@ class Run:
 
     def resample(self):
         source = source_places(self.layout, self.recipe_rule.root)
-        resample(self.layout, source, self.params.resample, self.recipe_rule.num_shards)
+        resample(self.layout, source, self.params.resample, self.recipe_rule.num_shards, self.engine)
 
     def decide(self):
         loudness(self.layout, self.params.loudness)
         trim(self.layout, self.params.trim, self.recipe_rule.window_s)
 
     def features(self, kind="logmel"):
-        features(self.layout, kind, self.params.features)
+        features(self.layout, kind, self.params.features, self.engine)
 
     def split(self):
         split(self.layout, self.recipe_rule.split, self.params.split)
@@ -109,9 +111,9 @@ class Run:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Return the hash of every file below a folder."""
+    """Return the hash of every file below a folder; run logs and unfinished work are no outputs."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and ".audioprep" not in path.parts
     }

@@ -255,7 +255,7 @@ def test_32_khz(corpus, tmp_path):
     )
     run.all()
     assert read_features(run.layout.features("logmel")).values_KNM.shape == (USED, 81, 64)
-    assert read_index(run.layout.audio)["rule"] == {"rate_hz": 32000}
+    assert read_index(run.layout.audio)["rule"] == {"rate_hz": 32000, "format": "flac"}
 
 
 def test_parts_of_files_become_clips_of_one_group(corpus, tmp_path):

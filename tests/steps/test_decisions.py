@@ -14,8 +14,8 @@ from audioprep.dsp.decide import decide_gain, decide_part
 from audioprep.engine import read_index
 from audioprep.errors import ShardError
 from audioprep.io.shar import read_cuts
-from audioprep.io.tables import CLIPS, read_table, rows_to_table, write_table
-from audioprep.steps import loudness as loudness_step
+from audioprep.io.tables import CLIPS, FACTS, read_table, rows_to_table, write_table
+from audioprep.steps import trim as trim_step
 from audioprep.steps.loudness import loudness
 from audioprep.steps.trim import trim
 
@@ -99,18 +99,47 @@ def test_every_mode_decides_every_recording(run, mode):
     assert {row["reason"] for row in rows} <= {mode, "rms_fallback", "true_peak", "max_gain", "silent"}
 
 
-def test_a_gain_that_is_not_finite_stops_the_stage(run, monkeypatch):
-    monkeypatch.setattr(loudness_step, "decide_gain", lambda **_: (math.nan, "lufs"))
-    with pytest.raises(ShardError, match=r"^bell--\d: expected a finite gain, got nan; run the resample stage again$"):
-        loudness(run.layout, LoudnessRule())
+def with_level(run, level_db):
+    """Write facts in which one recording is impossibly loud."""
+    path = run.layout.audio / "facts.parquet"
+    rows = read_table(path).to_pylist()
+    rows[1]["loudness_lufs"] = level_db
+    write_table(path, rows_to_table(rows, FACTS))
+    return rows[1]["id"]
 
 
-def test_gains_are_not_half_replaced(run, monkeypatch):
+def test_a_gain_that_is_not_finite_stops_the_stage_and_replaces_nothing(run):
     before = (run.layout.loudness / "gains.parquet").read_bytes()
-    monkeypatch.setattr(loudness_step, "decide_gain", lambda **_: (math.inf, "lufs"))
-    with pytest.raises(ShardError, match="expected a finite gain"):
+    wrong_id = with_level(run, math.inf)
+    with pytest.raises(
+        ShardError, match=rf"^{wrong_id}: expected a finite gain, got -inf; run the resample stage again$"
+    ):
         loudness(run.layout, LoudnessRule())
     assert (run.layout.loudness / "gains.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("table", ["loudness/gains.parquet", "audio/status.parquet", "raw/clips.parquet"])
+def test_a_recording_that_another_table_lacks_stops_the_stage(run, table):
+    path = run.layout.data / table
+    whole = read_table(path)
+    write_table(path, whole.slice(1))
+    with pytest.raises(
+        ShardError,
+        match=rf"{path.name}: expected a row for every recording, got none for bell--\d; run the stage that makes it$",
+    ):
+        trim(run.layout, TrimRule(), 0.5)
+
+
+def test_cuts_are_the_same_in_one_task_and_in_many(run, monkeypatch):
+    def files():
+        trim(run.layout, TrimRule(), 0.5)
+        return {path.name: path.read_bytes() for path in run.layout.cuts.iterdir()}
+
+    whole = files()
+    monkeypatch.setattr(trim_step, "_CUTS", 1)
+    monkeypatch.setattr(trim_step, "_ENVELOPES", 1)
+    assert files() == whole
+    assert not (run.layout.work / "trim").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 import fcntl
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 from steps.small_corpus import Run, tree
 
 from audioprep.config.data import DataParams, load_data_params
+from audioprep.config.engine import EngineRule
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, SplitError
 from audioprep.io.layout import Layout
 from audioprep.steps import prepare
@@ -271,7 +275,37 @@ def test_a_params_yaml_that_cannot_be_written_is_said(corpus, here, monkeypatch)
 def test_a_failing_stage_is_one_line(here):
     message = r"^demo: expected its stages to finish, got exit status \d+ of dvc; mend what the line above says, or see more with"
     with pytest.raises(ShardError, match=message):
-        prepare._repro("demo", "split@demo")
+        prepare._repro("demo", EngineRule(), "split@demo")
+
+
+def test_a_stopped_prepare_ends_dvc_and_its_stages(here, monkeypatch):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    real_wait = child.wait
+
+    def wait():
+        monkeypatch.setattr(child, "wait", real_wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(child, "wait", wait)
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: child)
+    with pytest.raises(KeyboardInterrupt):
+        prepare._repro("demo", EngineRule(), "split@demo")
+    assert child.returncode == -signal.SIGTERM
+
+
+def test_the_engine_reaches_the_stages(here, monkeypatch):
+    seen = []
+
+    class Child:
+        def __init__(self, _command, env, **_):
+            seen.append(env["AUDIOPREP_ENGINE"])
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr("subprocess.Popen", Child)
+    prepare._repro("demo", EngineRule(engine="serial"), "split@demo")
+    assert seen == ["serial"]
 
 
 def test_a_corpus_that_cannot_be_had_leaves_params_yaml_as_it_was(corpus, here, monkeypatch):
@@ -299,19 +333,8 @@ def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_ch
     prepare.prepare_in_project("demo", Asked())
     forced = ["--force" in call for call in calls if "--single-item" in call]
     assert forced == [True, True, False]
-    assert calls[1] == ("birds", "features@birds-logmel", "features@birds-mfcc", "card@birds")
+    assert calls[1] == ("birds", EngineRule(), "features@birds-logmel", "features@birds-mfcc", "card@birds")
     assert capsys.readouterr().out.splitlines()[-1] == "done"
-
-
-def test_the_project_is_found_from_below(tmp_path):
-    (tmp_path / "project" / ".dvc").mkdir(parents=True)
-    below = tmp_path / "project" / "data" / "deep"
-    below.mkdir(parents=True)
-    assert prepare.project_root(below) is None
-    for name in ("dvc.yaml", "params.yaml"):
-        (tmp_path / "project" / name).touch()
-    assert prepare.project_root(below) == tmp_path / "project"
-    assert prepare.project_root(tmp_path) is None
 
 
 @pytest.mark.parametrize(("out", "message"), [("mine", "got other files"), ("root", "one inside the other")])

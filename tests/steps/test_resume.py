@@ -76,7 +76,7 @@ def test_a_kill_between_linking_and_the_index_loses_nothing(prepared, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("audioprep.engine.write_index", killed)
+        patch.setattr("audioprep.engine.index.write_index", killed)
         with pytest.raises(KeyboardInterrupt):
             run.resample()
     assert not (run.layout.audio / "_index.json").exists()

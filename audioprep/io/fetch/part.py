@@ -1,15 +1,14 @@
 """A file that is still growing: one process at a time writes it, and the next one can go on with it."""
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from audioprep.console import say, size_text
-from audioprep.engine import write_atomically
+from audioprep.engine import try_lock, write_atomically
 
 _POLL_S = 1.0
 
@@ -124,17 +123,6 @@ def locked_part(path: Path, pause: Callable[[float], None]) -> Iterator[Part | N
             is_said = True
         pause(_POLL_S)
     yield None
-
-
-def try_lock(file: IO[Any]) -> bool:
-    """Lock a file until it is closed; tell whether no other process has it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks, as on some clusters: better unlocked than not at all
-        return True
-    return True
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

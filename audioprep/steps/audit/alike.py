@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audioprep.engine import read_index, shard_of
-from audioprep.io.audio import decode_flac
+from audioprep.io.audio import decode_stored
 from audioprep.io.layout import Layout
 from audioprep.io.shar import read_recording, tar_name
 from audioprep.io.tables import read_table, write_table
@@ -41,7 +41,7 @@ def wave_loader(layout: Layout) -> tuple[Callable[[str], npt.NDArray[np.float32]
 
     def load_wave(clip_id: str) -> npt.NDArray[np.float32]:
         shard = shard_of(clip_id, index["num_shards"])
-        return decode_flac(read_recording(layout.shar / tar_name(shard), clip_id))
+        return decode_stored(read_recording(layout.shar / tar_name(shard), clip_id))
 
     return load_wave, index["rule"]["rate_hz"]
 

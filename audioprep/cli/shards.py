@@ -1,0 +1,86 @@
+"""Commands on what is prepared: whether it is whole, and taking it elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audioprep.cli.app import app, layouts_in
+from audioprep.console import say
+from audioprep.errors import DatasetError, ShardError, unknown_name
+
+
+@app.command()
+def verify(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="data, a corpus (data/esc50), or a folder of one (data/esc50/logmel).")
+    ] = Path("data"),
+    again: Annotated[  # noqa: FBT002 - typer calls it so
+        bool, typer.Option("--repair", help="Compute the damaged shards anew, and nothing else.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="With --repair: the recordings of a corpus that is a folder of yours.")
+    ] = None,
+) -> None:
+    """Recheck every shard against its index, and name the damaged ones."""
+    from audioprep.steps.verify import verify as check
+
+    folders = check(folder)
+    for line in (line for checked in folders for line in checked.lines()):
+        say(line)
+    if not (num_wrong := sum(checked.num_wrong for checked in folders)):
+        num_files = sum(len(checked.listing) for checked in folders)
+        say(f"{folder}: {num_files} files are as their indexes say")
+        return
+    from audioprep.steps.repair import cache_objects, repair
+
+    objects = cache_objects([checked.folder / name for checked in folders for name in checked.damaged])
+    for path in sorted(objects.values()):
+        say(f"  {path}: DVC's cache holds the same damaged bytes, and takes them for whole")
+    if again:
+        for line in repair(folders, root and root.expanduser().resolve()):
+            say(line)
+        return
+    pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
+    raise ShardError(
+        f"{folder}: expected what was prepared, got {num_wrong} wrong; make them anew with "
+        f"`audioprep verify {folder} --repair`, or, where a DVC remote has them, {pull}"
+    )
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A corpus that is prepared.")],
+    to: Annotated[str, typer.Option(help="webdataset, hf, lhotse-shar or numpy.")],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="The features; where neither these nor the sound are asked for: logmel, for lhotse-shar both."
+        ),
+    ] = None,
+    audio: Annotated[  # noqa: FBT002 - typer calls it so
+        bool, typer.Option("--audio", help="The sound of the clips; with --kind both.")
+    ] = False,
+    split: Annotated[str | None, typer.Option(help="The split, if several are prepared.")] = None,
+    fold: Annotated[int | None, typer.Option(help="The fold that is tested; the first where none is named.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder; exports/<name>-<format> where none is named.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = Path("data"),
+) -> None:
+    """Write a prepared corpus for WebDataset, Hugging Face datasets, lhotse or NumPy."""
+    from audioprep.steps.export_shards import check_target, contents_wanted, export_shards
+    from audioprep.steps.export_shards.content import open_content
+
+    layouts = {layout.dataset: layout for layout in layouts_in(data)}
+    if not layouts:
+        raise DatasetError(f"{data}: expected a prepared corpus, found none; run `audioprep prepare {name}` first")
+    if name not in layouts:
+        raise DatasetError(unknown_name("prepared corpus", name, layouts))
+    out = out or Path("exports", f"{name}-{to}")
+    check_target(to, out)
+    kind, audio = contents_wanted(to, kind, with_audio=audio)
+    content = open_content(layouts[name], kind=kind, with_audio=audio, split_name=split, fold=fold)
+    export_shards(content, to, out)
+    said = ", ".join(f"{role} {count}" for role, count in content.counts.items())
+    say(
+        f"{out}: {content.split_name}, fold {content.fold} of {len(content.split.roles)}: {said}; see {out / 'README.md'}"
+    )

@@ -1,0 +1,193 @@
+"""Feature shards, read row group by row group: what every reader of features in this package stands on.
+
+Shape letters: K clips, R clips of a row group, N frames, M bins.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from audioprep.errors import ShardError, reason_of
+from audioprep.io.feature_pages import Chunk, find_chunk, read_chunk
+from audioprep.io.feature_writer import METADATA_KEY
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+# Columns that shards of int8 have besides.
+_SCALE, _OFFSET = "scale", "offset"
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Clips that are read together.
+
+    Attributes:
+        path: The shard.
+        number: In the shard.
+        chunk: Where its values stand; None where pyarrow reads them.
+    """
+
+    path: Path
+    number: int
+    chunk: Chunk | None
+
+
+class FeatureShards:
+    """The feature shards of one kind. Clips are numbered in stored order: shard after shard, row after row.
+
+    Attributes:
+        folder: Where they lie, `data/<ds>/<kind>`.
+        meta: What the shards say of themselves: kind, num_frames, num_bins, rate_hz, window_s, rule.
+        dtype: float16, float32 or int8: what is stored.
+        num_frames: N.
+        num_bins: M.
+        groups: Row groups, in stored order.
+        bounds: Row group g holds the clips `bounds[g]` up to `bounds[g + 1]`.
+        scale_K: Of int8: a value is offset + scale * stored, for each clip; None of other types.
+        offset_K: Likewise.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Look into every shard; no features are read yet.
+
+        Raises:
+            ShardError: There is no shard, or one is damaged or of another rule.
+        """
+        paths = sorted(folder.glob("part-*.parquet"))
+        if not paths:
+            raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
+        self.folder = folder
+        self.meta: dict[str, Any] = {}
+        self.groups: list[RowGroup] = []
+        sizes = [0]
+        tables: list[pa.Table] = []
+        for path in paths:
+            sizes += self._open(path, tables)
+        self.bounds: Ints = np.cumsum(sizes)
+        table = pa.concat_tables(tables)
+        self._ids: pa.ChunkedArray = table["id"]
+        is_scaled = _SCALE in table.column_names
+        self.scale_K: Floats | None = table[_SCALE].to_numpy() if is_scaled else None
+        self.offset_K: Floats | None = table[_OFFSET].to_numpy() if is_scaled else None
+
+    def __len__(self) -> int:
+        return int(self.bounds[-1])
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all clips [K], in stored order."""
+        return list(self._ids.to_pylist())
+
+    def find(self, ids: Sequence[str]) -> Ints:
+        """Return the numbers of some clips [K].
+
+        Raises:
+            ShardError: A clip is in no shard.
+        """
+        wanted = pa.array(ids, pa.string())
+        found = pc.index_in(wanted, value_set=self._ids.combine_chunks())
+        if found.null_count:
+            missing = wanted.filter(found.is_null()).to_pylist()
+            raise ShardError(
+                f"{self.folder}: expected {len(ids)} clips, {len(missing)} are not there ({', '.join(missing[:5])}); "
+                "run the features and split stages"
+            )
+        return np.asarray(found.to_numpy(), np.int64)
+
+    def group_of(self, clips: Ints) -> Ints:
+        """Return the row group of each of some clips, given by number [K]."""
+        return np.searchsorted(self.bounds, clips, side="right") - 1
+
+    def read(self, group: int) -> npt.NDArray[Any]:
+        """Return the values of one row group [R, N, M] as they are stored.
+
+        Raises:
+            ShardError: The shard is damaged, or no longer the one that was looked into.
+        """
+        found = self.groups[group]
+        num_clips = int(self.bounds[group + 1] - self.bounds[group])
+        try:
+            values = None if found.chunk is None else read_chunk(found.path, found.chunk, self.dtype)
+            if values is None:
+                with pq.ParquetFile(found.path) as file:
+                    table = file.read_row_group(found.number, [self.meta["kind"]], use_threads=False)
+                values = table.column(0).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            return values.reshape(num_clips, self.num_frames, self.num_bins)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise ShardError(
+                f"{found.path}: expected {num_clips} clips in row group {found.number}, got {reason_of(error)}; "
+                "run the features stage again"
+            ) from None
+
+    def values(self, clips: Ints) -> npt.NDArray[Any]:
+        """Return some clips [K, N, M] in the order asked for: float16 or float32 as stored, int8 as float32.
+
+        Args:
+            clips: Their numbers [K].
+
+        Raises:
+            ShardError: A shard is damaged.
+        """
+        is_float = self.dtype.kind == "f"
+        values_KNM = np.empty((len(clips), self.num_frames, self.num_bins), self.dtype if is_float else np.float32)
+        order = np.argsort(clips, kind="stable")
+        groups, starts = np.unique(self.group_of(clips[order]), return_index=True)
+        for group, places in zip(groups, np.split(order, starts[1:]), strict=True):
+            part = self.read(int(group))[clips[places] - self.bounds[group]]
+            if self.scale_K is not None and self.offset_K is not None:
+                part = dequantised(part, self.scale_K[clips[places]], self.offset_K[clips[places]])
+            values_KNM[places] = part
+        return values_KNM
+
+    def _open(self, path: Path, tables: list[pa.Table]) -> list[int]:
+        """Take in one shard and return the sizes of its row groups."""
+        meta = read_meta(path)
+        if self.meta and meta != self.meta:
+            raise ShardError(
+                f"{path}: expected the rule of the other shards, got another; run the features stage again"
+            )
+        self.meta = meta
+        try:
+            with pq.ParquetFile(path) as file:
+                schema, metadata = file.schema_arrow, file.metadata
+                column = schema.field(meta["kind"]).type
+                small = [name for name in ("id", _SCALE, _OFFSET) if name in schema.names]
+                tables.append(file.read(small, use_threads=False).replace_schema_metadata(None))
+            self.dtype = np.dtype(column.value_type.to_pandas_dtype())
+            self.num_frames, self.num_bins = int(meta["num_frames"]), int(meta["num_bins"])
+        except (OSError, pa.ArrowException, LookupError, AttributeError, ValueError) as error:
+            raise ShardError(
+                f"{path}: expected a feature shard, got {reason_of(error)}; run the features stage again"
+            ) from None
+        numbers = range(metadata.num_row_groups)
+        self.groups += [RowGroup(path, number, find_chunk(metadata, number, meta["kind"])) for number in numbers]
+        return [metadata.row_group(number).num_rows for number in numbers]
+
+
+def dequantised(values_KNM: npt.NDArray[np.int8], scale_K: Floats, offset_K: Floats) -> Floats:
+    """Return the float values of int8 shards [K, N, M]: offset + scale * stored, both of each clip."""
+    values = values_KNM.astype(np.float32)
+    values *= scale_K[:, None, None]
+    values += offset_K[:, None, None]
+    return values
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Return what a table of this project says of itself in its schema.
+
+    Raises:
+        ShardError: The file is missing or damaged, or says nothing.
+    """
+    try:
+        found = pq.read_schema(path).metadata or {}
+        return dict(json.loads(found[METADATA_KEY]))
+    except (OSError, pa.ArrowException, LookupError, ValueError, TypeError) as error:
+        raise ShardError(f"{path}: expected a file that says its rule, got {reason_of(error)}; make it again") from None

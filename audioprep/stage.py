@@ -1,0 +1,57 @@
+"""What every stage script does: check that it runs the code it should, run alone, and end an error in one line."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from audioprep.closure import code_hash
+from audioprep.config.lock import read_lock
+from audioprep.errors import ConfigError, ProjectError, one_line_errors
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Run a stage with the arguments of the command line.
+
+    Stages import what they run inside `main`: code of another version, which may not even import, is found out first.
+
+    Args:
+        main: The stage; its parameters are the names of the arguments, the corpus first.
+    """
+    script, *given = sys.argv
+    names = " ".join(inspect.signature(main).parameters).upper()
+    with one_line_errors():
+        if len(given) != len(names.split()):
+            raise ConfigError(f"{script}: expected {names}, got '{' '.join(given)}'; run: python {script} {names}")
+        check_code(Path(script))
+        from audioprep.engine import alone
+        from audioprep.io.layout import Layout
+
+        dataset, *kind = given
+        with alone(Layout.in_project(dataset).lock("-".join([Path(script).stem, *kind]))):
+            main(*given)
+
+
+def check_code(script: Path) -> None:
+    """Check that the installed version has the code that the project's outputs are said to be made with.
+
+    In a checkout of this package there is nothing to check: DVC looks at its files.
+
+    Args:
+        script: The stage's script; the current folder is the project's.
+
+    Raises:
+        ProjectError: The code is another one; it says which version it should be.
+        ConfigError: The note of it is damaged.
+    """
+    lock = read_lock()
+    if lock is None:
+        return
+    expected, got = lock.code.get(script.stem, "none"), code_hash(script)
+    if expected != got:
+        from importlib.metadata import version
+
+        raise ProjectError(
+            f"{script}: expected the code of audioprep {lock.version} ({expected}), got that of {version('audioprep')} "
+            f"({got}); install the expected version, or go on with this one: audioprep init --update ."
+        )

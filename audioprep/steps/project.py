@@ -1,0 +1,84 @@
+"""The project that a command works in, and DVC's commands as a user would type them there."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from audioprep.console import say
+from audioprep.errors import DvcError, ShareError
+
+PARAMS = Path("params.yaml")
+# Of an error that goes on over many files, so many lines say enough.
+_MAX_LINES = 3
+_MAX_CHARS = 400
+# What DVC adds to its errors for its own users.
+_ASIDES = ("WARNING", "<http", "Having any troubles", "Is your cache up to date", "Hit us up", "md5: ")
+
+
+def project_root(start: Path) -> Path | None:
+    """Return the DVC project that a folder is in, if it is one of ours."""
+    for folder in (start, *start.parents):
+        if (folder / ".dvc").is_dir():
+            return folder if (folder / "dvc.yaml").is_file() and (folder / PARAMS).is_file() else None
+    return None
+
+
+def enter_project() -> None:
+    """Make the project that the current folder is in the current folder.
+
+    Raises:
+        ShareError: It is in none.
+    """
+    root = project_root(Path.cwd())
+    if root is None:
+        raise ShareError(
+            f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml), got none; go to one"
+        )
+    os.chdir(root)
+
+
+def dvc(*arguments: str, quiet: bool = False) -> str:
+    """Run a DVC command, which is printed first so that it can be learnt and repeated.
+
+    Args:
+        arguments: What follows `dvc`.
+        quiet: Return what it prints instead of printing it.
+
+    Returns:
+        What it printed, if `quiet`.
+
+    Raises:
+        DvcError: It failed.
+    """
+    command = shlex.join(["dvc", *arguments])
+    say(f"$ {command}")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # A terminal gets DVC's progress and errors as they come; there is no way to have both them and their text.
+    is_watched = sys.stderr.isatty()
+    result = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "dvc", *arguments],
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=None if is_watched else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        told = "; ".join(_reasons(result.stderr or "")) or "the error that it shows above"
+        raise DvcError(command, f"{told} (exit status {result.returncode})")
+    if result.stderr:
+        print(result.stderr, file=sys.stderr, end="")
+    return result.stdout or ""
+
+
+def _reasons(stderr: str) -> Iterator[str]:
+    """Find what is wrong in what DVC prints: the first lines of it, and the last, which says what came of it."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    first = next((number for number, line in enumerate(lines) if line.startswith("ERROR:")), 0)
+    told = [line for line in lines[first:] if line and not line.startswith(_ASIDES)]
+    told = list(dict.fromkeys(line.removeprefix("ERROR:").strip() for line in told))
+    for line in told if len(told) <= _MAX_LINES else [*told[: _MAX_LINES - 1], told[-1]]:
+        yield line[:_MAX_CHARS]

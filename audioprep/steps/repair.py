@@ -1,0 +1,165 @@
+"""Making damaged shards anew, by the rule in the index of their folder, and nothing else.
+
+The step that made the folder runs again: it takes the whole shards as they are, and computes the damaged ones. Where a
+table beside the shards is damaged that tells of all of them (facts, statistics), all are computed.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, nullcontext
+from pathlib import Path
+from typing import Any
+
+from audioprep.config.base import parse_section
+from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
+from audioprep.engine import alone, dvc_cache
+from audioprep.errors import AudioprepError, DatasetError, ShardError
+from audioprep.io.layout import Layout
+from audioprep.io.ledger import read_ledger
+from audioprep.io.places import source_places
+from audioprep.steps import features as features_step
+from audioprep.steps import resample as resample_step
+from audioprep.steps.prepare import alone_in
+from audioprep.steps.project import PARAMS, project_root
+from audioprep.steps.trim import trim
+from audioprep.steps.verify import Checked, verify
+
+# What reads from another comes after it.
+_ORDER = ("raw", "audio", "loudness", "cuts")
+# What a folder is made from; made from damaged input it would be vouched for all the same.
+_INPUTS = {"resample": (), "trim": ("audio",), "features": ("audio", "cuts")}
+_VERSIONS = {"resample": resample_step.VERSION, "features": features_step.VERSION}
+
+
+def repair(folders: Sequence[Checked], root: Path | None = None) -> Iterator[str]:
+    """Make what is damaged anew, and yield what was done, line by line.
+
+    Args:
+        folders: What `verify` found.
+        root: The user's folder, for a corpus that is one, where params.yaml does not name it.
+
+    Raises:
+        ShardError: Something could not be repaired, or did not come out as it was.
+    """
+    failures = []
+    for checked in sorted((f for f in folders if f.num_wrong), key=lambda f: _rank(f.folder)):
+        try:
+            yield _repaired(checked, root)
+        except AudioprepError as error:
+            failures.append(str(error))
+            yield f"{checked.folder}: not repaired: {error}"
+    if failures:
+        raise ShardError(f"repair: {len(failures)} of the folders could not be repaired; the lines above say why")
+
+
+def cache_objects(files: Sequence[Path]) -> dict[Path, Path]:
+    """Return what DVC's cache holds of files that are links into it: the same bytes, so damaged with them.
+
+    Args:
+        files: Files of a DVC project.
+    """
+    linked = [file for file in files if file.exists() and (file.is_symlink() or file.stat().st_nlink > 1)]
+    project = project_root(linked[0].parent.resolve()) if linked else None
+    if project is None:
+        return {}
+    file_of = {(file.stat().st_dev, file.stat().st_ino): file for file in linked}
+    objects = ((path, path.lstat()) for path in dvc_cache(project).rglob("*"))
+    return {file_of[key]: path for path, stat in objects if (key := (stat.st_dev, stat.st_ino)) in file_of}
+
+
+def _rank(folder: Path) -> tuple[str, int]:
+    rank = _ORDER.index(folder.name) if folder.name in _ORDER else len(_ORDER)
+    return str(folder.parent), rank
+
+
+def _repaired(checked: Checked, root: Path | None) -> str:
+    folder = checked.folder.resolve()
+    if checked.index is None:
+        raise ShardError(f"{checked.folder}: expected an index with the rule, got none; run its stage again")
+    project = project_root(folder)
+    in_project = project is not None and folder.parent.parent == project / "data"
+    # A project's paths are relative to its folder, as those in dvc.lock are.
+    with chdir(project) if project is not None and in_project else nullcontext():
+        corpus = folder.parent
+        layout = Layout.in_project(corpus.name) if in_project else Layout.in_folder(_dataset(corpus), corpus)
+        again = _step(layout, checked.index, root)
+        for name in _INPUTS[checked.index["stage"]]:
+            if any(found.num_wrong for found in verify(corpus / name)):
+                raise ShardError(
+                    f"{corpus / name}: expected it whole, to make {folder.name} from, got damage; repair it first"
+                )
+        objects = cache_objects([folder / name for name in checked.damaged])
+        # The step takes a folder for whole when every file has its size.
+        for name in (*checked.damaged, *checked.extra):
+            (folder / name).unlink(missing_ok=True)
+        if checked.damaged:
+            with alone(layout.lock(_stage_run(checked.index))) if in_project else alone_in(layout):
+                again()
+    (after,) = verify(checked.folder)
+    if after.num_wrong or after.listing != checked.listing:
+        raise ShardError(
+            f"{checked.folder}: expected the bytes that its index listed, got others: its input, rule or version has "
+            "changed since; run its stage, and those after it"
+        )
+    _mend(objects)
+    did = [f"{len(checked.damaged)} of {len(checked.listing)} files made anew, bytes equal to the index"]
+    did = did if checked.damaged else []
+    did += [f"removed {', '.join(checked.extra)}"] if checked.extra else []
+    did += [f"DVC's cache mended too ({len(objects)})"] if objects else []
+    return f"{checked.folder}: repaired: {'; '.join(did)}"
+
+
+def _stage_run(index: dict[str, Any]) -> str:
+    """Return the name of the one run that a stage may have, as its script says it: `resample`, `features-logmel`."""
+    return "-".join(filter(None, (index["stage"], index.get("kind"))))
+
+
+def _mend(objects: dict[Path, Path]) -> None:
+    """Give DVC's cache the right bytes again: what it has hashed once, it takes for whole ever after."""
+    for file, path in objects.items():
+        with file.open("rb") as opened:
+            md5 = hashlib.file_digest(opened, "md5").hexdigest()
+        if md5 == f"{path.parent.name}{path.name}":
+            part = path.with_name(f"{path.name}.part")
+            shutil.copyfile(file, part)
+            shutil.copymode(path, part)
+            part.replace(path)
+
+
+def _dataset(corpus: Path) -> str:
+    layout = Layout.in_folder(corpus.name, corpus)
+    return str(read_ledger(layout)["dataset"]) if layout.raw.is_dir() else corpus.name
+
+
+def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[[], None]:
+    """Return the call that makes a folder again, with everything checked that can be before anything is touched."""
+    stage = index.get("stage", "")
+    if (version := index.get("version")) != _VERSIONS.get(stage):
+        raise ShardError(
+            f"{layout.data}: expected version {_VERSIONS.get(stage)} of stage {stage}, got a folder of version {version}; "
+            "run the stage"
+        )
+    rule = dict(index["rule"])
+    if stage == "resample":
+        # What was unusable then is unusable now, and was borne.
+        resample_rule = parse_section(ResampleRule, "resample", {**rule, "max_bad_fraction": 1.0})
+        places = source_places(layout, _root(layout, root))
+        return lambda: resample_step.resample(layout, places, resample_rule, index["num_shards"])
+    if stage == "trim":
+        window_s = rule.pop("window_s")
+        trim_rule = parse_section(TrimRule, "trim", rule)
+        return lambda: trim(layout, trim_rule, window_s)
+    kind = index["kind"]
+    feature_rules = parse_section(FeatureRules, "features", {"kinds": [kind], kind: rule})
+    return lambda: features_step.features(layout, kind, feature_rules)
+
+
+def _root(layout: Layout, root: Path | None) -> str | None:
+    recipes = load_data_params(PARAMS).recipes if PARAMS.is_file() else {}
+    known = str(root) if root else recipes[layout.dataset].root if layout.dataset in recipes else None
+    if known is None and any(source["in_root"] for source in read_ledger(layout)["sources"]):
+        raise DatasetError(
+            f"{layout.dataset}: expected the folder with the recordings, got none; give it with --root PATH"
+        )
+    return known

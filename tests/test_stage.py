@@ -1,0 +1,76 @@
+"""A stage script: its arguments, and the code that it must run."""
+
+import sys
+
+import pytest
+from import_closure import ROOT
+
+from audioprep.closure import code_hash
+from audioprep.config.lock import LOCK, ProjectLock, lock_text
+from audioprep.errors import ConfigError, ProjectError
+from audioprep.stage import check_code, run_stage
+
+TRIM = ROOT / "stages" / "trim.py"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def note(code):
+    LOCK.write_text(lock_text(ProjectLock(version="0.0.9", code=code, files={})))
+
+
+def test_without_a_note_there_is_nothing_to_check(here):
+    check_code(here / "gone.py")
+
+
+def test_the_noted_code_runs(here):
+    note({"trim": code_hash(TRIM)})
+    check_code(TRIM)
+
+
+@pytest.mark.parametrize("code", [{"trim": "0" * 16}, {"split": "0" * 16}])
+@pytest.mark.usefixtures("here")
+def test_other_code_is_refused_in_one_line(code):
+    note(code)
+    message = (
+        rf"trim\.py: expected the code of audioprep 0\.0\.9 \({code.get('trim', 'none')}\), got that of \d\S* "
+        r"\([0-9a-f]{16}\); install the expected version, or go on with this one: audioprep init --update \.$"
+    )
+    with pytest.raises(ProjectError, match=message):
+        check_code(TRIM)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_damaged_note_is_said():
+    LOCK.write_text("version: 0.1.0\n")
+    with pytest.raises(ConfigError, match=r"^audioprep\.lock code: expected .+; mend that value$"):
+        check_code(TRIM)
+
+
+def test_a_hash_that_looks_like_a_number_stays_a_text(here):
+    lock = ProjectLock(version="1.0", code={"a": "1234567812345678", "b": "12345e6789012345"}, files={})
+    LOCK.write_text(lock_text(lock))
+    from audioprep.config.lock import read_lock
+
+    assert read_lock(here / LOCK) == lock
+
+
+@pytest.mark.usefixtures("here")
+def test_arguments_go_to_the_stage(monkeypatch, capsys):
+    given = []
+
+    def main(dataset, kind):
+        given.append((dataset, kind))
+
+    monkeypatch.setattr(sys, "argv", ["stages/x.py", "demo", "mfcc"])
+    run_stage(main)
+    assert given == [("demo", "mfcc")]
+    monkeypatch.setattr(sys, "argv", ["stages/x.py", "demo"])
+    with pytest.raises(SystemExit):
+        run_stage(main)
+    line = "error: stages/x.py: expected DATASET KIND, got 'demo'; run: python stages/x.py DATASET KIND\n"
+    assert capsys.readouterr().err == line
