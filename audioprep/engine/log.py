@@ -7,7 +7,7 @@ from pathlib import Path
 from audioprep.console import say
 from audioprep.engine.tasks import CACHE, COMPUTED, RESUMED, Shard
 
-_SAID = {COMPUTED: "computed", CACHE: "taken from the earlier version", RESUMED: "finished by the run before"}
+_SAID = {COMPUTED: "computed", CACHE: "taken from the earlier version", RESUMED: "found finished"}
 
 
 class RunLog:

@@ -90,7 +90,7 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     own, *others = _computed([arguments, *(task.arguments for task, _ in beside)])
     for (task, work), writer in zip(beside, others, strict=True):
         # A gift: should it fail, for example as that kind's own stage runs at this moment, that stage makes the shard.
-        with suppress(OSError):
+        with suppress(ShardError):
             make(replace(task, arguments=task.index), writer.write, work)
     return own.write(arguments["shard"], out)
 

@@ -117,7 +117,7 @@ def test_without_an_index_there_is_no_rule(out):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"version": 0}, "expected version 1 of stage features, got a folder of version 0; run the stage"),
+        ({"version": 0}, "expected version 2 of stage features, got a folder of version 0; run the stage"),
         ({"rule": {"n_mels": "many"}}, "features.logmel.n_mels: expected a valid integer"),
     ],
 )
