@@ -83,6 +83,15 @@ def test_a_finished_shard_of_another_kind_is_not_made_again(run, computed):
     assert sorted(computed) == [("logmel",), ("logmel",), ("logmel",), ("logmel", "mfcc")]
 
 
+def test_what_nobody_wants_any_more_goes(run):
+    run.features("logmel")
+    before = {path.name for path in (run.layout.work / "mfcc").iterdir()}
+    with_features(run, logmel={"n_mels": 40}, mfcc={"n_mfcc": 20})
+    run.features("logmel")
+    after = {path.name for path in (run.layout.work / "mfcc").iterdir()}
+    assert (len(before), len(after), before & after) == (4, 4, set())
+
+
 def test_a_damaged_shard_of_another_kind_is_made_by_its_own_stage(run, prepared, computed):
     run.features("logmel")
     part = min((run.layout.work / "mfcc").glob("*/part-*.parquet"))
