@@ -107,24 +107,27 @@ def summarise(where: str, failures: Sequence[str], remedy: str) -> str:
     return f"{where}: {len(failures)} failed: {first}{more}; {remedy}"
 
 
-class _TerminatedError(KeyboardInterrupt):
-    """The system asks to end, as batch queues do when the time is over; its argument is the signal's number."""
+class _Stopped(BaseException):
+    """A signal asks to end: Ctrl-C, a batch queue whose time is over, a terminal that closes.
+
+    It is no KeyboardInterrupt, which libraries on the way turn into what they think best.
+    """
 
 
-def _terminate(number: int, _frame: object) -> None:
-    raise _TerminatedError(number)
+def _stop(number: int, _frame: object) -> None:
+    raise _Stopped(number)
 
 
 @contextmanager
 def one_line_errors(*, debug: bool = False) -> Iterator[None]:
     """Turn an error that the user can act on into one line on stderr and exit status 1; a traceback only when asked for.
 
-    Ctrl-C, SIGTERM and a terminal that closes end with one line too, and with the exit status that the system gives to what they end.
+    Ctrl-C, SIGTERM and a terminal that closes end with one line too, and with the status of what a signal ends.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
-        if handler is signal.SIG_DFL:  # not what nohup has set
-            signal.signal(number, _terminate)
+        if handler in (signal.SIG_DFL, signal.default_int_handler):  # not what nohup has set
+            signal.signal(number, _stop)
     try:
         yield
     except (AudioprepError, OSError) as error:
@@ -132,9 +135,9 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
             traceback.print_exc()
         print(f"error: {_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt as stop:
+    except (_Stopped, KeyboardInterrupt) as stop:
         print("stopped; finished shards are kept, run the same command again to go on", file=sys.stderr)
-        raise SystemExit(128 + (stop.args[0] if isinstance(stop, _TerminatedError) else signal.SIGINT)) from None
+        raise SystemExit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -325,7 +325,7 @@ def _repro(name: str, engine: EngineRule, *arguments: str) -> None:
     child = subprocess.Popen(command, env=env, start_new_session=True)  # noqa: S603 - our own arguments
     try:
         status = child.wait()
-    except KeyboardInterrupt:
+    except BaseException:
         os.killpg(child.pid, signal.SIGTERM)
         child.wait()
         raise
