@@ -25,6 +25,7 @@ HOP_S = 0.010
 FRAME_S = 0.032
 # Bins are 1 / FRAME_S = 31.25 Hz apart at every rate from 7 kHz on.
 _FIRST_BIN, _NUM_BANDS, _BINS_PER_BAND = 10, 33, 3
+_NUM_BINS = _NUM_BANDS * _BINS_PER_BAND
 _LAG_FRAMES = 2
 # Frames this far below the loudest one, or no louder than ten times what rounding to 16 bits adds, say nothing.
 _QUIET = 10.0**-6.0
@@ -33,7 +34,7 @@ _ROUNDING_NOISE = 10.0 * 2.0**-30 / 12.0
 # recordings, most of a note's. Unrelated words differ by 16.
 _STEADY_LAGS, _STEADY_BITS = range(4, 13), 6
 _MIN_TOLD_SHARE = 0.4  # speech and field recordings have 0.6 and more
-_BLOCK_FRAMES = 96  # the spectra of a block stay in a core's own cache
+_BLOCK_FRAMES = 192  # the spectra of a block stay in a core's own cache
 # Waves are compared in the same band, which starts and ends over 100 Hz.
 _LOW_HZ, _HIGH_HZ, _SLOPE_HZ = 300.0, 3400.0, 100.0
 _COMPARED_S = 30.0  # the middle of a longer overlap
@@ -133,8 +134,10 @@ def _band_power(wave_T: Wave, rate_hz: int) -> Float32:
         chosen = starts[start : start + _BLOCK_FRAMES]
         block = frames[chosen[0] : chosen[-1] + 1 : int(hop_samples)] if is_even else frames[chosen]
         block = block * window
-        spectrum = scipy.fft.rfft(block, axis=1)[:, _FIRST_BIN : _FIRST_BIN + _NUM_BANDS * _BINS_PER_BAND]
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        # As pairs of floats: numpy squares one row of floats faster than two of every other.
+        parts = scipy.fft.rfft(block, axis=1).view(np.float32)[:, 2 * _FIRST_BIN : 2 * (_FIRST_BIN + _NUM_BINS)]
+        parts = np.square(parts)
+        power = parts[:, 0::2] + parts[:, 1::2]
         bands = power[:, 0::_BINS_PER_BAND] + power[:, 1::_BINS_PER_BAND] + power[:, 2::_BINS_PER_BAND]
         power_NB[start : start + len(block)] = bands
     return power_NB
@@ -153,14 +156,13 @@ def _is_steady(words_W: UInt32) -> npt.NDArray[np.bool_]:
 
 def _frame_samples(rate_hz: int) -> int:
     """Return the length of a frame: 32 ms, or what it takes for all bands to lie below half of a lower rate."""
-    return max(round(FRAME_S * rate_hz), 2 * (_FIRST_BIN + _NUM_BANDS * _BINS_PER_BAND))
+    return max(round(FRAME_S * rate_hz), 2 * (_FIRST_BIN + _NUM_BINS))
 
 
 def _rounding_level(rate_hz: int) -> float:
     """Return the power of the noise of rounding in all bands of two frames."""
-    num_bins = _NUM_BANDS * _BINS_PER_BAND
     window_energy = 3.0 / 8.0 * _frame_samples(rate_hz)
-    return 2.0 * num_bins * window_energy * _ROUNDING_NOISE
+    return 2.0 * _NUM_BINS * window_energy * _ROUNDING_NOISE
 
 
 def _in_band(wave_T: Wave, rate_hz: int) -> Float64:

@@ -87,9 +87,9 @@ def clipped_fraction(wave_T: Wave) -> float:
     highest, lowest = wave_T.max(), wave_T.min()
     clipped_samples = 0
     if highest >= _CLIPPED_LEVEL:
-        clipped_samples += _samples_in_runs(wave_T == highest)
+        clipped_samples += _samples_in_runs(np.flatnonzero(wave_T == highest))
     if lowest <= -_CLIPPED_LEVEL:
-        clipped_samples += _samples_in_runs(wave_T == lowest)
+        clipped_samples += _samples_in_runs(np.flatnonzero(wave_T == lowest))
     return clipped_samples / wave_T.size
 
 
@@ -138,8 +138,8 @@ def energy_envelope_db(energy_E: Float64, num_samples: int, frame_samples: int) 
     return np.rint(np.minimum(decibel_E, 0.0)).astype(np.int8)
 
 
-def _samples_in_runs(flat_T: npt.NDArray[np.bool_]) -> int:
-    """Return how many True values stand in runs of at least three."""
-    steps = np.diff(flat_T.astype(np.int8), prepend=0, append=0)
-    run_samples = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
+def _samples_in_runs(places: npt.NDArray[np.intp]) -> int:
+    """Return how many of the places, in rising order, stand in runs of at least three."""
+    run_ends = np.append(np.flatnonzero(np.diff(places) != 1) + 1, places.size)
+    run_samples = np.diff(run_ends, prepend=0)
     return int(run_samples[run_samples >= _CLIPPED_RUN_SAMPLES].sum())

@@ -5,7 +5,6 @@ Layout   recording.NNNNNN.tar   <id>.flac or <id>.wav, <id>.json (a lhotse Recor
 Source   lhotse/shar: the reader pairs members, and wants member stem == cut id.
 """
 
-import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from audioprep.engine import file_sha256
 from audioprep.errors import ShardError, reason_of
 
 SOUND_SUFFIXES = (".flac", ".wav")
+_END_BYTES = 2 * tarfile.BLOCKSIZE  # of zeros; the whole is then filled up to records
 
 
 def tar_name(shard: int) -> str:
@@ -51,11 +51,13 @@ def write_audio_tar(
         rate_hz: Sampling rate of all.
         suffix: What the files are called after their ids: `.flac` or `.wav`.
     """
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+    with path.open("wb") as file:
         for recording_id, sound, num_samples in recordings:
             manifest = recording_manifest(recording_id, num_samples, rate_hz)
-            _add(tar, f"{recording_id}{suffix}", sound)
-            _add(tar, f"{recording_id}.json", (json.dumps(manifest, ensure_ascii=False) + "\n").encode())
+            file.write(_member(f"{recording_id}{suffix}", sound))
+            file.write(_member(f"{recording_id}.json", (json.dumps(manifest, ensure_ascii=False) + "\n").encode()))
+        end = file.tell() + _END_BYTES
+        file.write(bytes(_END_BYTES + -end % tarfile.RECORDSIZE))
 
 
 def check_sha256(path: Path, sha256: str) -> None:
@@ -126,8 +128,9 @@ def read_cuts(path: Path) -> list[dict[str, Any]]:
         raise ShardError(f"{path}: expected cuts, got {reason_of(error)}; run the stage that makes them") from None
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def _member(name: str, data: bytes) -> bytes:
+    """Return a member as `tarfile` would add it, which takes it three times as long."""
     # A fresh TarInfo has mtime 0 and no owner: nothing of this machine gets into the bytes.
     info = tarfile.TarInfo(name)
     info.size = len(data)
-    tar.addfile(info, io.BytesIO(data))
+    return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)

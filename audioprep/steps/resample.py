@@ -13,6 +13,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,10 +44,11 @@ from audioprep.engine import (
     shard_of,
     write_atomically,
 )
+from audioprep.engine.memory import keep_freed_memory
 from audioprep.errors import AudioError, DatasetError, FetchError, summarise
 from audioprep.io.archives import UNREADABLE, Members, Place, open_members
 from audioprep.io.archives.members import first_and_more
-from audioprep.io.audio import Decoded, decode, encode_stored
+from audioprep.io.audio import Decoded, decode, encode_stored, time_limit_s
 from audioprep.io.ffmpeg import FFMPEG_SUFFIXES, has_ffmpeg
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
@@ -61,11 +63,14 @@ from audioprep.io.tables import (
     write_table,
     write_tables,
 )
+from audioprep.io.time_limit import OverdueError, Watch, watched
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 3
 # Shorter than one analysis frame's hop: nothing can be learnt from it.
 MIN_DURATION_S = 0.01
+# ffmpeg is a process of its own, keeps to the limit, and says more.
+_GRACE_S = 2.0
 _TIMEOUTS_NAME = "timeouts.json"
 
 
@@ -134,18 +139,44 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
     Returns:
         Number of recordings in the shard.
     """
+    keep_freed_memory()
+    late: frozenset[str] = frozenset()
+    while True:
+        attempt = out / f"attempt-{len(late)}"
+        attempt.mkdir()
+        try:
+            num_recordings = watched(partial(_attempt, arguments, attempt, late))
+        except OverdueError as overdue:
+            late |= {overdue.what}
+            shutil.rmtree(attempt)
+            continue
+        for path in attempt.iterdir():
+            path.rename(out / path.name)
+        attempt.rmdir()
+        return num_recordings
+
+
+def _attempt(arguments: dict[str, Any], out: Path, late: frozenset[str], watch: Watch) -> int:
+    """Make the shard without the recordings on which an earlier attempt hung."""
     members = open_members(arguments["places"], Path(arguments["archive_work"]))
     rate_hz, shard, format_ = arguments["rate_hz"], arguments["shard"], arguments["format"]
     facts: list[dict[str, Any]] = []
     fingerprints: list[dict[str, Any]] = []
     statuses: list[dict[str, Any]] = []
 
+    def decoded_file(clip: dict[str, Any]) -> tuple[Decoded, str]:
+        data, file_sha256 = _file(members, clip)
+        limit_s = time_limit_s(data, arguments["max_decode_s"])
+        if clip["id"] in late:
+            raise AudioError("timeout", f"libsndfile has not ended in {limit_s:.0f} s")
+        with watch.within(clip["id"], limit_s + _GRACE_S):
+            return decode(data, clip["start_s"], clip["end_s"], limit_s=limit_s), file_sha256
+
     def recordings() -> Iterator[tuple[str, bytes, int]]:
         for clip in arguments["files"]:
             status, reason = "ok", ""
             try:
-                data, file_sha256 = _file(members, clip)
-                decoded = decode(data, clip["start_s"], clip["end_s"], limit_s=arguments["max_decode_s"])
+                decoded, file_sha256 = decoded_file(clip)
                 wave_T, steps_T, measured = _prepare(decoded, rate_hz)
             except AudioError as error:
                 status, reason = error.status, error.reason
