@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import wave
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from ruamel.yaml import YAML
 from suite import OURS, Row, compared, report, take_turns
 
+from audioprep.config.data import RecipeRule
 from audioprep.io.layout import Layout
 from audioprep.steps.prepare import Asked, prepare_in_folder
 
@@ -46,7 +49,8 @@ def make_project(folder: Path) -> None:
     for number, name in enumerate(names):
         _write_sounds(Path(rules[name]["root"]), number)
         # The same functions as those of the stages, which would start a process each; the same bytes, too.
-        prepare_in_folder(name, folder / "data" / name, Asked(root=Path(rules[name]["root"])))
+        with redirect_stdout(StringIO()):
+            prepare_in_folder(name, folder / "data" / name, Asked(root=Path(rules[name]["root"])))
         shutil.rmtree(Layout.in_folder(name, folder / "data" / name).work.parent, ignore_errors=True)
     _commit(folder)
 
@@ -90,7 +94,8 @@ def rows() -> list[Row]:
 
 
 def _rule(root: Path) -> dict[str, Any]:
-    return {"recipe": "folder", "root": str(root), "window_s": 0.5, "split": "grouped-5fold"}
+    rule = RecipeRule(recipe="folder", root=str(root), window_s=0.5, split="grouped-5fold")
+    return rule.model_dump(mode="json")
 
 
 def _write_sounds(root: Path, seed: int) -> None:
