@@ -146,7 +146,7 @@ class FeatureShards:
         values_KNM = np.empty((len(clips), self.num_frames, self.num_bins), self.dtype if is_float else np.float32)
         order = np.argsort(clips, kind="stable")
         groups, starts = np.unique(self.group_of(clips[order]), return_index=True)
-        for group, places in zip(groups, np.split(order, starts[1:]), strict=True):
+        for group, places in zip(groups, np.split(order, starts)[1:], strict=True):
             part = self.read(int(group))[clips[places] - self.bounds[group]]
             if self.scale_K is not None and self.offset_K is not None:
                 part = dequantised(part, self.scale_K[clips[places]], self.offset_K[clips[places]])
