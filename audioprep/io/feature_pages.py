@@ -16,7 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_CODECS = {"UNCOMPRESSED": None, "SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd"}
+# LZ4 is the bare format here; of an older framed one, which has the same name, the pages do not unpack.
+_CODECS = {
+    "UNCOMPRESSED": None,
+    "SNAPPY": "snappy",
+    "GZIP": "gzip",
+    "BROTLI": "brotli",
+    "ZSTD": "zstd",
+    "LZ4": "lz4_raw",
+}
 _WIDTHS = {"INT32": 4, "FLOAT": 4}
 # Numbers of parquet.thrift: fields of PageHeader and DataPageHeader, and what stands in them.
 _TYPE, _UNCOMPRESSED_BYTES, _COMPRESSED_BYTES, _DATA_PAGE_HEADER = 1, 2, 3, 5
@@ -79,31 +87,32 @@ def find_chunk(metadata: pq.FileMetaData, row_group: int, column: str) -> Chunk 
     return None
 
 
-def read_chunk(path: Path, chunk: Chunk, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
-    """Return all values of a column of one row group; None where only pyarrow can read them, or say what is wrong.
+def read_chunk(path: Path, chunk: Chunk, out: npt.NDArray[Any]) -> bool:
+    """Read all values of a column of one row group; tell whether that went well, or pyarrow has to do it.
 
     Args:
         path: The Parquet file.
         chunk: Where the values stand.
-        dtype: What they are; whole numbers may be narrower than they are stored.
+        out: Where they go, one after another; whole numbers may be narrower than they are stored.
 
     Raises:
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file:
+    # For large arrays numpy asks the system for huge pages, which come several times faster.
+    stored = np.empty(chunk.num_bytes, np.uint8)
+    with path.open("rb", buffering=0) as file:
         file.seek(chunk.start)
-        data = memoryview(file.read(chunk.num_bytes))
-    values = np.empty(chunk.num_values, dtype)
+        data = stored.data[: file.readinto(stored.data)]
     at = filled = 0
     try:
         while at < len(data):
             header, at = _read_struct(data, at)
             end = at + header[_COMPRESSED_BYTES]
-            count = _read_page(data[at:end], header, chunk, values[filled:])
+            count = _read_page(data[at:end], header, chunk, out[filled:])
             at, filled = end, filled + count
     except (ValueError, LookupError, TypeError, OSError, pa.ArrowException):
-        return None
-    return values if filled == chunk.num_values else None
+        return False
+    return filled == chunk.num_values == len(out)
 
 
 def _read_page(data: memoryview, header: dict[int, Any], chunk: Chunk, out: npt.NDArray[Any]) -> int:

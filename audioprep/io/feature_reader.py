@@ -23,6 +23,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 # Columns that shards of int8 have besides.
 _SCALE, _OFFSET = "scale", "offset"
+_SMALL_COLUMNS = {"id": pa.string(), _SCALE: pa.float32(), _OFFSET: pa.float32()}
 
 
 @dataclass(frozen=True)
@@ -106,21 +107,26 @@ class FeatureShards:
         """Return the row group of each of some clips, given by number [K]."""
         return np.searchsorted(self.bounds, clips, side="right") - 1
 
-    def read(self, group: int) -> npt.NDArray[Any]:
+    def read(self, group: int, room: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """Return the values of one row group [R, N, M] as they are stored.
+
+        Args:
+            group: Its number.
+            room: Memory [R or more, N, M] of the stored type, at the front of which the values may be put.
 
         Raises:
             ShardError: The shard is damaged, or no longer the one that was looked into.
         """
         found = self.groups[group]
         num_clips = int(self.bounds[group + 1] - self.bounds[group])
+        shape = (num_clips, self.num_frames, self.num_bins)
+        values = np.empty(shape, self.dtype) if room is None else room[:num_clips]
         try:
-            values = None if found.chunk is None else read_chunk(found.path, found.chunk, self.dtype)
-            if values is None:
-                with pq.ParquetFile(found.path) as file:
-                    table = file.read_row_group(found.number, [self.meta["kind"]], use_threads=False)
-                values = table.column(0).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            return values.reshape(num_clips, self.num_frames, self.num_bins)
+            if found.chunk is not None and read_chunk(found.path, found.chunk, values.reshape(-1)):
+                return values
+            with pq.ParquetFile(found.path) as file:
+                table = file.read_row_group(found.number, [self.meta["kind"]], use_threads=False)
+            return np.asarray(table.column(0).combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(shape))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise ShardError(
                 f"{found.path}: expected {num_clips} clips in row group {found.number}, got {reason_of(error)}; "
@@ -140,7 +146,7 @@ class FeatureShards:
         values_KNM = np.empty((len(clips), self.num_frames, self.num_bins), self.dtype if is_float else np.float32)
         order = np.argsort(clips, kind="stable")
         groups, starts = np.unique(self.group_of(clips[order]), return_index=True)
-        for group, places in zip(groups, np.split(order, starts[1:]), strict=True):
+        for group, places in zip(groups, np.split(order, starts)[1:], strict=True):
             part = self.read(int(group))[clips[places] - self.bounds[group]]
             if self.scale_K is not None and self.offset_K is not None:
                 part = dequantised(part, self.scale_K[clips[places]], self.offset_K[clips[places]])
@@ -159,8 +165,8 @@ class FeatureShards:
             with pq.ParquetFile(path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
                 column = schema.field(meta["kind"]).type
-                small = [name for name in ("id", _SCALE, _OFFSET) if name in schema.names]
-                tables.append(file.read(small, use_threads=False).replace_schema_metadata(None))
+                small = pa.schema([(name, kind) for name, kind in _SMALL_COLUMNS.items() if name in schema.names])
+                tables.append(file.read(small.names, use_threads=False).cast(small))
             self.dtype = np.dtype(column.value_type.to_pandas_dtype())
             self.num_frames, self.num_bins = int(meta["num_frames"]), int(meta["num_bins"])
         except (OSError, pa.ArrowException, LookupError, AttributeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from audioprep.io.tables import read_table
 
 _FIRST_FOLD_COLUMN = "fold1"
 # Clips whose sums are in memory at a time.
-_STATS_ROWS = 4096
+_STATS_ROWS = 512
 
 
 class Features(NamedTuple):
@@ -130,7 +131,7 @@ def read_sums(folder: Path, ids: Sequence[str]) -> Sums:
             for batch in file.iter_batches(_STATS_ROWS, columns=["id", "count", "sum", "sum_sq"], use_threads=False):
                 table = pa.Table.from_batches([batch]).filter(pc.is_in(batch["id"], value_set=wanted))
                 num_clips += table.num_rows
-                sums = [_matrix(table[name]).astype(np.float64).sum(axis=0) for name in ("sum", "sum_sq")]
+                sums = [_matrix(table[name]).sum(axis=0, dtype=np.float64) for name in ("sum", "sum_sq")]
                 parts.append((int(np.sum(table["count"].to_numpy())), *sums))
     except (OSError, LookupError, pa.ArrowException) as error:
         raise ShardError(f"{path}: expected a table, got {reason_of(error)}; run the stage that makes it") from None
@@ -148,13 +149,16 @@ def read_split(path: Path) -> Split:
     """
     table, meta = read_table(path, None), read_meta(path)
     roles = {
-        int(name.removeprefix("fold")): table[name].to_pylist()
+        int(name.removeprefix("fold")): _strings(table[name].combine_chunks())
         for name in table.column_names
         if name.startswith("fold") and name != "fold"
     }
     if not roles:
         raise SplitError(f"{path}: expected columns {_FIRST_FOLD_COLUMN} and on, got none; run the split stage")
-    return Split(table["id"].to_pylist(), table["labels"].to_pylist(), list(meta["labels"]), roles, meta)
+    lists = table["labels"].combine_chunks()
+    labels, bounds = _strings(lists.values), lists.offsets.to_pylist()
+    labels_K = [labels[start:stop] for start, stop in pairwise(bounds)]
+    return Split(table["id"].to_pylist(), labels_K, list(meta["labels"]), roles, meta)
 
 
 def write_predictions(
@@ -186,6 +190,13 @@ def write_predictions(
         }
     )
     pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps({"labels": list(classes)})}), path)
+
+
+def _strings(values: pa.Array) -> list[str]:
+    """Return strings, of which equal ones are one object: there are as many as clips, and few that differ."""
+    encoded = values.dictionary_encode()
+    known = encoded.dictionary.to_pylist()
+    return [known[code] for code in encoded.indices.to_pylist()]
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[Any]:

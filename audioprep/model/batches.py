@@ -52,8 +52,16 @@ class _Window:
     """The clips that are held: features [C, ...], and which clip is at each place [C]."""
 
     def __init__(self, num_clips: int, like: Tensor) -> None:
-        self.features = torch.empty((num_clips, *like.shape[1:]), dtype=like.dtype, device=like.device)
+        self.features = _empty(num_clips, like)
         self.rows_C = np.zeros(num_clips, np.int64)
+
+    def put(self, places: Ints, features: Tensor, rows: Ints) -> None:
+        """Put clips into places."""
+        if features.device.type == "cpu":  # in half of torch's time
+            self.features.numpy()[places] = features.numpy()
+        else:
+            self.features.index_copy_(0, torch.from_numpy(places).to(features.device), features)
+        self.rows_C[places] = rows
 
 
 class FeatureBatches(IterableDataset[Batch]):
@@ -196,10 +204,12 @@ class FeatureBatches(IterableDataset[Batch]):
         """Carry out the steps, and give out what leaves the window, batch by batch."""
         window = self._window or _Window(self.num_held, self._like)
         sizes = [len(part) for part in np.array_split(np.empty(self.num_clips), self._num_batches)]
-        # One buffer for all batches: memory that is new each time costs more than filling it.
-        buffer = torch.empty((sizes[0], *self._like.shape[1:]), dtype=self._like.dtype, device=self.device)
+        # One buffer for all batches, one for all row groups: new memory costs more than filling it.
+        buffer, room = _empty(sizes[0], self._like), self._room()
         rows_B, filled, number = np.zeros(sizes[0], np.int64), 0, 0
         for leave, group, enter in steps:
+            if self.is_held and group < 0:
+                self._window = window
             at = 0
             while at < len(leave):
                 places = leave[at : at + sizes[number] - filled]
@@ -212,20 +222,22 @@ class FeatureBatches(IterableDataset[Batch]):
                     yield self._batch(buffer[:filled], rows_B[:filled])
                     filled, number = 0, number + 1
             if group >= 0:
-                self._enter(window, group, enter)
-            elif self.is_held:
-                self._window = window
+                self._enter(window, group, enter, room)
 
-    def _enter(self, window: _Window, group: int, places: Ints) -> None:
+    def _room(self) -> npt.NDArray[Any]:
+        """Return room for any of the row groups as it is stored."""
+        shards = self.corpus.shards
+        most = 0 if self._window else int(np.diff(shards.bounds)[self._groups].max())
+        return np.empty((most, shards.num_frames, shards.num_bins), shards.dtype)
+
+    def _enter(self, window: _Window, group: int, places: Ints, room: npt.NDArray[Any]) -> None:
         """Read the wanted clips of a row group into places of the window."""
         start, stop = self._bounds[group], self._bounds[group + 1]
         rows_R, number = self._rows_K[start:stop], int(self._groups[group])
-        values = self.corpus.shards.read(number)
+        values = self.corpus.shards.read(number, room)
         if len(rows_R) < len(values) or not values.flags.writeable:
             values = values[self.corpus.clips_K[rows_R] - self.corpus.shards.bounds[number]]
-        held = self._hold(torch.from_numpy(values), rows_R)
-        window.features.index_copy_(0, torch.from_numpy(places).to(self.device), held)
-        window.rows_C[places] = rows_R
+        window.put(places, self._hold(torch.from_numpy(values), rows_R), rows_R)
 
     def _hold(self, stored: Tensor, rows: Ints) -> Tensor:
         """Return what is held of some clips: themselves as they are stored, or what `prepare` makes of them."""
@@ -235,11 +247,10 @@ class FeatureBatches(IterableDataset[Batch]):
     def _batch(self, held: Tensor, rows_B: Ints) -> Batch:
         features = self._normalised(held, rows_B) if self._prepare is None else held.clone()
         ids = self.corpus.ids
-        return Batch(features, self._targets(rows_B), [ids[row] for row in rows_B])
+        return Batch(features, self._targets(rows_B), [ids[row] for row in rows_B.tolist()])
 
     def _normalised(self, stored: Tensor, rows: Ints) -> Tensor:
-        x_BNM = torch.empty(stored.shape, device=self.device)
-        x_BNM.copy_(stored)
+        x_BNM = _empty(len(stored), stored, torch.float32).copy_(stored)
         shards = self.corpus.shards
         if shards.scale_K is not None and shards.offset_K is not None:
             clips_B = self.corpus.clips_K[rows]
@@ -322,3 +333,11 @@ def _scale_shift(
         raise ModelError(f"std: expected numbers above 0, got {std.min():g}; mend it")
     scale, shift = (torch.from_numpy(np.atleast_1d(part).astype(np.float32)) for part in (1 / std, -mean / std))
     return scale.to(device), shift.to(device)
+
+
+def _empty(num_clips: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return room for clips. For large arrays numpy asks the system for huge pages, which come several times faster."""
+    shape, dtype = (num_clips, *like.shape[1:]), dtype or like.dtype
+    if like.device.type == "cpu":
+        return torch.from_numpy(np.empty(shape, torch.empty(0, dtype=dtype).numpy().dtype))
+    return torch.empty(shape, dtype=dtype, device=like.device)

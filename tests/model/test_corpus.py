@@ -10,9 +10,10 @@ from audioprep.model.corpus import load_corpus
 
 def test_clips_come_in_the_order_of_the_split(toy: Path) -> None:
     corpus = load_corpus(toy, "logmel", SPLIT)
-    assert corpus.values_KNM.shape == (60, 41, 16)
+    values_KNM = corpus.values(np.arange(60))
+    assert values_KNM.shape == (60, 41, 16)
     assert corpus.ids == sorted(corpus.ids)
-    loud_bins_K = corpus.values_KNM.astype(np.float32).mean(axis=1).argmax(axis=1) // 5
+    loud_bins_K = values_KNM.astype(np.float32).mean(axis=1).argmax(axis=1) // 5
     np.testing.assert_array_equal(loud_bins_K, corpus.targets_K)
 
 
@@ -24,15 +25,30 @@ def test_roles_cover_every_clip_once(toy: Path) -> None:
 
 
 def test_unknown_fold_is_refused(toy: Path) -> None:
-    with pytest.raises(SplitError, match=r"train.folds: expected folds of \[1, 2, 3, 4, 5\], got 6"):
+    with pytest.raises(
+        SplitError, match=r"toy/official-5fold: expected a fold of \[1, 2, 3, 4, 5\], got 6; choose one"
+    ):
         load_corpus(toy, "logmel", SPLIT).rows(6, {"test"})
+
+
+def test_names_that_are_not_there_are_refused_with_the_nearest(toy: Path) -> None:
+    with pytest.raises(
+        SplitError, match=r"toy split: expected one of official-5fold, got 'official5'; did you mean 'off"
+    ):
+        load_corpus(toy, "logmel", "official5")
+    with pytest.raises(ShardError, match=r"toy features: expected one of logmel, got 'logmell'; did you mean 'logmel'"):
+        load_corpus(toy, "logmell", SPLIT)
+    with pytest.raises(
+        SplitError, match=r"official-5fold roles: expected one of test, .*, got 'training'; did you mean"
+    ):
+        load_corpus(toy, "logmel", SPLIT).rows(1, {"training"})
 
 
 def test_normalisation_is_that_of_the_frames_themselves(toy: Path) -> None:
     corpus = load_corpus(toy, "logmel", SPLIT)
     rows = corpus.rows(1, {"train"})
     mean_M, std_M = corpus.normalisation(rows)
-    frames = corpus.values_KNM[rows].astype(np.float64).reshape(-1, 16)
+    frames = corpus.values(rows).astype(np.float64).reshape(-1, 16)
     np.testing.assert_allclose(mean_M, frames.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(std_M, frames.std(axis=0), rtol=1e-5)
 
@@ -57,8 +73,8 @@ def test_clips_with_two_labels_are_refused(tmp_path: Path) -> None:
     table = pq.read_table(path)
     two = pa.array([["a"], ["a", "b"]], pa.list_(pa.string()))
     pq.write_table(table.set_column(1, "labels", two), path)
-    with pytest.raises(ModelError, match=r"ds/1-clip: expected one label, got \['a', 'b'\]"):
-        load_corpus(tmp_path / "ds", "logmel", "s")
+    with pytest.raises(ModelError, match=r"ds/s/1-clip: expected one label, got \['a', 'b'\]"):
+        load_corpus(tmp_path / "ds", "logmel", "s").check_one_label()
 
 
 def test_clips_without_features_are_named(tmp_path: Path) -> None:
