@@ -3,12 +3,15 @@
 Absolute times are comparable neither between machines nor between runs on a shared one; ratios within a round are.
 """
 
+import contextlib
 import json
+import multiprocessing
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from audioprep.console import show_table
@@ -18,7 +21,6 @@ ROUNDS = 7
 OURS = "audioprep"
 
 Contestant = Callable[[], object]
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,59 @@ class Row:
     others: dict[str, float]
 
 
-def cpu_seconds() -> float:
-    """Return how long this process and the ended ones that it started have kept a core busy: what others do shows less."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
-
-
-def seconds(contestant: Contestant, clock: Clock = time.perf_counter) -> float:
-    """Return the time of one call."""
-    started_s = clock()
+def seconds(contestant: Contestant) -> float:
+    """Return the wall time of one call."""
+    started_s = time.perf_counter()
     contestant()
-    return clock() - started_s
+    return time.perf_counter() - started_s
 
 
-def take_turns(
-    contestants: Mapping[str, Contestant], rounds: int = ROUNDS, clock: Clock = time.perf_counter
-) -> dict[str, list[float]]:
-    """Return the seconds of every contestant in every round; a first round, which warms up, is not counted.
+def cpu_seconds(contestant: Contestant) -> float:
+    """Return how long a call keeps cores busy, with the processes that it starts: what others do shows less."""
+    started_s = _busy_s()
+    contestant()
+    return _busy_s() - started_s
 
-    Args:
-        contestants: What takes turns, by name.
-        rounds: How often.
-        clock: What tells the time: on the wall, or `cpu_seconds`, for contestants of one thread.
-    """
+
+def _busy_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+class Apart:
+    """A contestant in a process of its own: what it does to its memory, and with its libraries, is its own business."""
+
+    def __init__(self, contestant: Contestant, measure: Callable[[Contestant], float] = cpu_seconds) -> None:
+        """Start the process, as a copy of this one.
+
+        Args:
+            contestant: What is measured.
+            measure: What measures it there.
+        """
+        context = multiprocessing.get_context("fork")
+        self._here, there = context.Pipe()
+        context.Process(target=self._serve, args=(there, contestant, measure), daemon=True).start()
+        there.close()
+
+    def seconds(self) -> float:
+        """Return the seconds of one call."""
+        self._here.send(None)
+        return float(self._here.recv())
+
+    def _serve(self, there: Connection, contestant: Contestant, measure: Callable[[Contestant], float]) -> None:
+        self._here.close()
+        with contextlib.suppress(EOFError):  # the benchmark has ended
+            while True:
+                there.recv()
+                there.send(measure(contestant))
+
+
+def take_turns(contestants: Mapping[str, Contestant | Apart], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Return the seconds of every contestant in every round; a first round, which warms up, is not counted."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds + 1):
         for name, contestant in contestants.items():
-            times[name].append(seconds(contestant, clock))
+            times[name].append(contestant.seconds() if isinstance(contestant, Apart) else seconds(contestant))
     return {name: taken[1:] for name, taken in times.items()}
 
 
