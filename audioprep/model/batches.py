@@ -166,6 +166,8 @@ class FeatureBatches(IterableDataset[Batch]):
                 f"{corpus.name}: expected memory_bytes of at least {least * clip_bytes:,} (one row group of {least} clips), "
                 f"got {memory_bytes:,}; raise it"
             )
+        # A row group can be unpacked right into the window.
+        self._takes_stored = self.is_held and prepare is None and self.device.type == "cpu"
         self._window: _Window | None = None
 
     def __len__(self) -> int:
@@ -259,9 +261,14 @@ class FeatureBatches(IterableDataset[Batch]):
         start, stop = self._bounds[group], self._bounds[group + 1]
         rows_R, number = self._rows_K[start:stop], int(self._groups[group])
         window.rows_C[places] = rows_R
-        values = self.corpus.shards.read(number, room)
-        if len(rows_R) < len(values) or not values.flags.writeable:
-            values = values[self.corpus.clips_K[rows_R] - self.corpus.shards.bounds[number]]
+        shards = self.corpus.shards
+        is_whole = len(rows_R) == shards.bounds[number + 1] - shards.bounds[number]
+        own = window.features[start:stop].numpy() if is_whole and self._takes_stored else None
+        values = shards.read(number, room if own is None else own)
+        if own is not None and np.may_share_memory(values, own):
+            return  # unpacked in its place
+        if not is_whole or not values.flags.writeable:
+            values = values[self.corpus.clips_K[rows_R] - shards.bounds[number]]
         window.put(places, self._hold(torch.from_numpy(values), rows_R))
 
     def _hold(self, stored: Tensor, rows: Ints) -> Tensor:
