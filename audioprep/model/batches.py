@@ -303,9 +303,9 @@ class FeatureBatches(IterableDataset[Batch]):
         counts_B = starts_K[rows_B + 1] - starts_K[rows_B]
         ends_B = np.cumsum(counts_B)
         pairs = np.arange(ends_B[-1]) + np.repeat(starts_K[rows_B] - ends_B + counts_B, counts_B)
-        targets_BL = torch.zeros(len(rows_B), len(self.corpus.classes))
+        targets_BL = np.zeros((len(rows_B), len(self.corpus.classes)), np.float32)
         targets_BL[np.repeat(np.arange(len(rows_B)), counts_B), codes_P[pairs]] = 1.0
-        return targets_BL.to(self.device)
+        return torch.from_numpy(targets_BL).to(self.device)
 
 
 def open_batches(
