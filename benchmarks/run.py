@@ -21,7 +21,6 @@ TOPICS = (
     "scale",
     "growth",
     "noop",
-    "audit",
     "duplicates",
 )
 

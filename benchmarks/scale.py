@@ -1,9 +1,10 @@
-"""Facts, decisions and splits for two million recordings of 10 s: seconds and memory of each step, in processes of its own.
+"""Facts, decisions and splits for two million recordings of 10 s: seconds and memory of each step, in a process of its own.
 
 Usage: python benchmarks/scale.py [--recordings N] [--keep FOLDER]
 
 The corpus is generated, see generated.py: there is no audio, so that no suspicious pair is written to be heard, and there
-are no fingerprints, so that near-duplicates are not searched for; benchmarks/duplicates.py measures that search.
+are no fingerprints, so that near-duplicates are not searched for; benchmarks/duplicates.py measures that search. Of what
+resample does with the facts of all recordings together, finding copies is measured.
 """
 
 import argparse
@@ -19,15 +20,17 @@ from watch import Taken, watch
 from audioprep.config.data import LoudnessRule, SplitRule, TrimRule
 from audioprep.console import say, show_table
 from audioprep.io.layout import Layout
+from audioprep.io.tables import read_table
 from audioprep.steps import split as split_step
 from audioprep.steps.card.page import card
 from audioprep.steps.loudness import loudness
+from audioprep.steps.statuses import mark_duplicates
 from audioprep.steps.trim import trim
 
 NUM_RECORDINGS, WINDOW_S = 2_000_000, 10.0
 MAX_SECONDS, MAX_GB = 120.0, 4.0
 # Those that the limits are for come first; the others are shown beside.
-STEPS = ("loudness", "trim", "split grouped-5fold")
+STEPS = ("duplicates", "loudness", "trim", "split grouped-5fold")
 BESIDE = ("split official", "split grouped", "card")
 
 
@@ -35,7 +38,10 @@ def run_step(folder: Path, step: str) -> None:
     """Run one step on the generated corpus."""
     layout = Layout.in_folder("generated", folder)
     name, _, argument = step.partition(" ")
-    if name == "loudness":
+    if name == "duplicates":
+        status = read_table(layout.audio / "status.parquet")
+        mark_duplicates(status, read_table(layout.audio / "facts.parquet", ["id", "pcm_sha256"]))
+    elif name == "loudness":
         loudness(layout, LoudnessRule())
     elif name == "trim":
         trim(layout, TrimRule(), WINDOW_S)
@@ -64,7 +70,7 @@ def rows(num_recordings: int = NUM_RECORDINGS, folder: Path | None = None) -> li
     show_table(f"{num_recordings:,} recordings", columns, [_cells(step, found) for step, found in taken.items()])
     wall_s = sum(taken[step].wall_s for step in STEPS)
     peak_gb = max(taken[step].peak_bytes for step in STEPS) / 1e9
-    what = f"loudness, trim and split of {num_recordings:,} recordings, from their facts"
+    what = f"copies, loudness, trim and split of {num_recordings:,} recordings, from their facts"
     others_s = {step: round(found.wall_s, 1) for step, found in taken.items()}
     others_gb = {step: round(found.peak_bytes / 1e9, 2) for step, found in taken.items()}
     return [

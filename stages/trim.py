@@ -6,11 +6,12 @@ from audioprep.stage import run_stage
 def main(dataset: str) -> None:
     """Decide the used part of every recording."""
     from audioprep.config.data import load_data_params
+    from audioprep.config.engine import load_engine
     from audioprep.io.layout import Layout
     from audioprep.steps.trim import trim
 
-    params = load_data_params()
-    trim(Layout.in_project(dataset), params.trim_rule(dataset), params.recipe_rule(dataset).window_s)
+    params, layout = load_data_params(), Layout.in_project(dataset)
+    trim(layout, params.trim_rule(dataset), params.recipe_rule(dataset).window_s, load_engine())
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
     download(layout, rule)
     resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards, engine)
     loudness(layout, params.loudness_rule(name))
-    trim(layout, params.trim_rule(name), rule.window_s)
+    trim(layout, params.trim_rule(name), rule.window_s, engine)
     for kind in params.features.kinds:
         features(layout, kind, params.features, engine)
     split(layout, rule.split, params.split)

@@ -7,13 +7,12 @@ Writes   audio/shar/                 lhotse Shar: recordings, and cuts that say 
          audio/status.parquet        one row per declared clip: ok, or why not
 """
 
-import csv
 import hashlib
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audioprep.config.data import SOFT_STATUSES, ResampleRule
+from audioprep.config.data import ResampleRule
 from audioprep.console import say
 from audioprep.dsp.bandwidth import bandwidth_hz
 from audioprep.dsp.decide import SILENT_PEAK_DB, is_silent
@@ -45,7 +44,7 @@ from audioprep.engine import (
     write_atomically,
 )
 from audioprep.engine.memory import keep_freed_memory
-from audioprep.errors import AudioError, DatasetError, FetchError, summarise
+from audioprep.errors import AudioError, FetchError
 from audioprep.io.archives import UNREADABLE, Members, Place, open_members
 from audioprep.io.archives.members import first_and_more
 from audioprep.io.audio import Decoded, decode, encode_stored, time_limit_s
@@ -64,6 +63,7 @@ from audioprep.io.tables import (
     write_tables,
 )
 from audioprep.io.time_limit import OverdueError, Watch, watched
+from audioprep.steps.statuses import check_usable, mark_duplicates
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 3
@@ -114,16 +114,17 @@ def resample(
     shards = run_shards(
         tasks, make_audio_shard, work, label=label, earlier=layout.audio, restore=_restore, log=log, engine=engine
     )
-    facts = _merged(shards, "facts.parquet", FACTS)
-    status = _mark_duplicates(_merged(shards, "status.parquet", STATUS), facts)
+    # Of the facts, no more is held at a time than what all recordings are compared by.
+    known = _merged(shards, "facts.parquet", ["id", "shard", "num_samples", "pcm_sha256"])
+    status = mark_duplicates(_merged(shards, "status.parquet", STATUS.names), known)
     _note_timeouts(layout, status, rule.max_decode_s)
-    _check_bad(layout, status, rule.max_bad_fraction, is_partial=read_ledger(layout)["is_partial"])
+    is_partial, listing = read_ledger(layout)["is_partial"], layout.work / "unusable.csv"
+    check_usable(layout.dataset, status, rule.max_bad_fraction, listing, is_partial=is_partial)
     out = fresh_folder(layout.audio)
-    write_tables(out / "facts.parquet", FACTS, (facts.filter(pc.field("shard") == shard.index) for shard in shards))
-    fingerprints = (read_table(shard.folder / "fingerprints.parquet") for shard in shards)
-    write_tables(out / "fingerprints.parquet", FINGERPRINTS, fingerprints)
+    for name, schema in (("facts.parquet", FACTS), ("fingerprints.parquet", FINGERPRINTS)):
+        write_tables(out / name, schema, (read_table(shard.folder / name) for shard in shards))
     write_table(out / "status.parquet", status)
-    _write_cuts(layout, status, facts, rule.rate_hz)
+    _write_cuts(layout, status, known, rule.rate_hz)
     publish(shards, out, lambda name: f"shar/{name}" if name.endswith(".tar") else None, header, work)
     shutil.rmtree(layout.work / "archives", ignore_errors=True)
 
@@ -308,7 +309,7 @@ def _timeouts(layout: Layout) -> dict[str, float]:
 
 def _note_timeouts(layout: Layout, status: pa.Table, limit_s: float) -> None:
     """Say and keep which recordings were not decoded in time."""
-    late = [row for row in status.to_pylist() if row["status"] == "timeout"]
+    late = status.filter(pc.equal(status["status"], "timeout")).to_pylist()
     if not late:
         return
     known = {row["id"]: limit_s for row in late} | _timeouts(layout)
@@ -320,68 +321,28 @@ def _note_timeouts(layout: Layout, status: pa.Table, limit_s: float) -> None:
     )
 
 
-def _write_cuts(layout: Layout, status: pa.Table, facts: pa.Table, rate_hz: int) -> None:
+def _write_cuts(layout: Layout, status: pa.Table, known: pa.Table, rate_hz: int) -> None:
     """Write one cut per recording, in the order of the recordings in their tars."""
     layout.shar.mkdir()
-    status_of = dict(zip(status["id"].to_pylist(), status["status"].to_pylist(), strict=True))
-    cuts: dict[int, list[dict[str, Any]]] = {}
-    for row in facts.select(["id", "shard", "num_samples"]).to_pylist():
-        cut = {
-            "id": row["id"],
-            "start": 0.0,
-            "duration": row["num_samples"] / rate_hz,
-            "channel": 0,
-            "supervisions": [],
-            "custom": {"status": status_of[row["id"]]},
-            "type": "MonoCut",
-        }
-        cuts.setdefault(row["shard"], []).append(cut)
-    for shard, rows in cuts.items():
-        write_cuts(layout.shar / cuts_name(shard), rows)
+    rows = pc.index_in(known["id"], value_set=status["id"].combine_chunks())
+    known = known.append_column("status", status["status"].take(rows)).combine_chunks()
+    bounds = [*np.flatnonzero(np.diff(known["shard"].to_numpy(), prepend=-1)).tolist(), len(known)]
+    for first, end in pairwise(bounds):
+        cuts = [_cut(row, rate_hz) for row in known.slice(first, end - first).to_pylist()]
+        write_cuts(layout.shar / cuts_name(known["shard"][first].as_py()), cuts)
 
 
-def _merged(shards: list[Shard], name: str, schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables([schema.empty_table(), *(read_table(shard.folder / name) for shard in shards)])
+def _cut(row: dict[str, Any], rate_hz: int) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "start": 0.0,
+        "duration": row["num_samples"] / rate_hz,
+        "channel": 0,
+        "supervisions": [],
+        "custom": {"status": row["status"]},
+        "type": "MonoCut",
+    }
 
 
-def _mark_duplicates(status: pa.Table, facts: pa.Table) -> pa.Table:
-    """Mark every clip whose decoded samples equal those of a clip with a smaller id; silence equals nothing."""
-    first: dict[str, str] = {}
-    same_as: dict[str, str] = {}
-    for clip_id, pcm_sha256 in sorted(zip(facts["id"].to_pylist(), facts["pcm_sha256"].to_pylist(), strict=True)):
-        if first.setdefault(pcm_sha256, clip_id) != clip_id:
-            same_as[clip_id] = first[pcm_sha256]
-    rows = status.to_pylist()
-    for row in rows:
-        if row["status"] == "ok" and row["id"] in same_as:
-            row.update(status="duplicate", reason=f"same samples as {same_as[row['id']]}")
-    return rows_to_table(sorted(rows, key=lambda row: row["id"]), STATUS)
-
-
-def _check_bad(layout: Layout, status: pa.Table, max_bad_fraction: float, *, is_partial: bool) -> None:
-    rows = status.to_pylist()
-    counts = Counter(row["status"] for row in rows)
-    say(f"{layout.dataset}: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
-    # What nobody can get any more is coverage; it is said, and no failure.
-    borne = ("ok", *SOFT_STATUSES, *(["missing"] if is_partial else []))
-    if is_partial:
-        here = len(rows) - counts["missing"]
-        say(f"{layout.dataset}: {here} of {len(rows)} requested clips were obtained, {here / len(rows):.1%}")
-    bad = [row for row in rows if row["status"] not in borne]
-    usable = sum(counts[name] for name in ("ok", *SOFT_STATUSES))
-    if len(bad) <= max_bad_fraction * len(rows) and usable:
-        return
-    listing = layout.work / "unusable.csv"
-    layout.work.mkdir(parents=True, exist_ok=True)
-    with listing.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("id", "member", "status", "reason"))
-        writer.writerows((row["id"], row["member"], row["status"], row["reason"]) for row in bad)
-    failures = [f"{row['member']} ({row['status']}: {row['reason']})" for row in bad]
-    raise DatasetError(
-        summarise(
-            f"{layout.dataset}: expected at most {max_bad_fraction:g} of {len(rows)} files unusable",
-            failures,
-            f"the full list is in {listing}; mend the files, or raise resample.max_bad_fraction",
-        )
-    )
+def _merged(shards: list[Shard], name: str, columns: list[str]) -> pa.Table:
+    return pa.concat_tables([read_table(shard.folder / name, columns) for shard in shards])

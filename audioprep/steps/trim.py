@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from audioprep.config.data import TrimRule
 from audioprep.dsp.decide import decide_parts
 from audioprep.engine import (
+    EngineRule,
     Shard,
     ShardTask,
     file_identity,
@@ -52,7 +53,7 @@ _ENVELOPES, _CUTS = 4_096, 32_768
 Ints = npt.NDArray[np.int64]
 
 
-def trim(layout: Layout, rule: TrimRule, window_s: float) -> None:
+def trim(layout: Layout, rule: TrimRule, window_s: float, engine: EngineRule | None = None) -> None:
     """Decide and write the cuts of a corpus.
 
     Clips that are left out stay as rows, with `used: false`: a Shar reader needs one row per recording.
@@ -61,6 +62,7 @@ def trim(layout: Layout, rule: TrimRule, window_s: float) -> None:
         layout: Where the corpus lies.
         rule: What is trimmed, padded and left out.
         window_s: Length that every clip is cut or padded to.
+        engine: What runs the tasks that write cuts; None is processes of this machine.
 
     Raises:
         ShardError: Audio or gains are missing or damaged.
@@ -70,7 +72,7 @@ def trim(layout: Layout, rule: TrimRule, window_s: float) -> None:
     same = {"rate_hz": rate_hz, "pad": rule.pad, "window_s": window_s}
     tasks = _tasks(shard_K, decided, same)
     work = layout.work / "trim"
-    shards = run_shards(tasks, make_cut_shards, work, label=f"trim {layout.dataset}")
+    shards = run_shards(tasks, make_cut_shards, work, label=f"trim {layout.dataset}", engine=engine)
     out = fresh_folder(layout.cuts)
     used = decided.select(USED.names).sort_by("id").combine_chunks()
     write_table(out / _USED_NAME, used.cast(USED))

@@ -11,7 +11,7 @@ from steps.small_corpus import Run
 
 from audioprep.config.data import LoudnessRule, TrimRule
 from audioprep.dsp.decide import decide_gain, decide_part
-from audioprep.engine import read_index
+from audioprep.engine import EngineRule, read_index
 from audioprep.errors import ShardError
 from audioprep.io.shar import read_cuts
 from audioprep.io.tables import CLIPS, FACTS, read_table, rows_to_table, write_table
@@ -131,13 +131,14 @@ def test_a_recording_that_another_table_lacks_stops_the_stage(run, table):
 
 
 def test_cuts_are_the_same_in_one_task_and_in_many(run, monkeypatch):
-    def files():
-        trim(run.layout, TrimRule(), 0.5)
+    def files(engine=None):
+        trim(run.layout, TrimRule(), 0.5, engine)
         return {path.name: path.read_bytes() for path in run.layout.cuts.iterdir()}
 
     whole = files()
     monkeypatch.setattr(trim_step, "_CUTS", 1)
     monkeypatch.setattr(trim_step, "_ENVELOPES", 1)
+    assert files(EngineRule(engine="serial")) == whole
     assert files() == whole
     assert not (run.layout.work / "trim").exists()
 
