@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audioprep.errors import ShardError, reason_of
 from audioprep.io.tables import read_table, write_tables
 
 METADATA_KEY = b"audioprep"
@@ -162,19 +161,6 @@ def decoded(table: pa.Table, meta: dict[str, Any]) -> np.ndarray:
         return values_KNM
     scale_K, offset_K = (table[name].to_numpy()[:, None, None] for name in ("scale", "offset"))
     return np.asarray(offset_K + scale_K * values_KNM)
-
-
-def shard_meta(part: Path) -> dict[str, Any]:
-    """Return what a feature shard says of itself: kind, num_frames, num_bins, rate_hz, window_s, rule.
-
-    Raises:
-        ShardError: It is missing or damaged.
-    """
-    try:
-        meta = json.loads((pq.read_schema(part).metadata or {})[METADATA_KEY])
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise ShardError(f"{part}: expected a feature shard, got {reason_of(error)}; make it again") from None
-    return dict(meta)
 
 
 def merge_stats(parts: Iterable[Path], out: Path) -> None:
