@@ -21,9 +21,11 @@ STATS_NAME = "_stats.parquet"
 SHARD_STATS_NAME = "stats.parquet"
 _ROW_GROUP_CLIPS = 128
 _INT8 = np.iinfo(np.int8)
-# What packs best and is read by all: neither duckdb nor polars reads float16 in split bytes, which would be 15 % smaller;
-# small integers go as differences of few bits.
+# What is read by all: neither duckdb nor polars reads float16 in split bytes, which would be smaller; small integers go as
+# differences of few bits.
 _ENCODINGS = {"float32": "BYTE_STREAM_SPLIT", "float16": "PLAIN", "int8": "DELTA_BINARY_PACKED"}
+# float16 is what is trained on: LZ4 takes a fifth more space than zstd, and half the time of reading an epoch.
+_CODECS = {"float32": "zstd", "float16": "lz4", "int8": "zstd"}
 _ID_FIELDS = (pa.field("id", pa.string()), pa.field("num_frames", pa.int32()))
 _SCALE_FIELDS = (pa.field("scale", pa.float32()), pa.field("offset", pa.float32()))
 
@@ -122,8 +124,7 @@ class FeatureWriter:
             pa.Table.from_arrays(columns, schema=schema),
             folder / part_name(shard),
             row_group_size=_ROW_GROUP_CLIPS,
-            compression="zstd",
-            compression_level=1,
+            compression=_CODECS[self._dtype],
             use_dictionary=False,
             column_encoding={f"{kind}.list.element": _ENCODINGS[self._dtype]},
             write_statistics=["id"],
