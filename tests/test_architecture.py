@@ -26,6 +26,7 @@ HOMES = {
     "requests": ("io/fetch/",),
     "urllib3": ("io/fetch/",),
     "tarfile": ("io/archives/", "io/shar.py", "io/sample_tars.py"),
+    "isal": ("io/archives/",),
     "zipfile": ("io/archives/", "datasets/synthesis/archive.py"),
     "sqlite3": ("io/archives/",),
     "rich": ("console.py",),

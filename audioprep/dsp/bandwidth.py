@@ -47,15 +47,17 @@ def bandwidth_hz(wave_T: Wave, rate_hz: int) -> float | None:
     padded_T = np.pad(wave_T, (missing // 2, missing - missing // 2)) if missing else wave_T
     num_frames = min(_MAX_FRAMES, max(1, 2 * wave_T.size // frame_samples))
     starts = np.linspace(0, padded_T.size - frame_samples, num_frames).astype(np.int64)
-    window = _window(frame_samples)
+    window, window_energy = _window(frame_samples)
     frames_NT = np.lib.stride_tricks.sliding_window_view(padded_T, frame_samples)[starts] * window
     spectrum_NF = scipy.fft.rfft(frames_NT, axis=1)
-    power_NF = np.square(spectrum_NF.real) + np.square(spectrum_NF.imag)
+    # As pairs of floats: numpy squares one row of floats faster than two of every other.
+    parts_NF = np.square(spectrum_NF.view(spectrum_NF.real.dtype))
+    power_NF = parts_NF[:, 0::2] + parts_NF[:, 1::2]
     sounding = power_NF.any(axis=1)
     if not sounding.any():
         return None
     # White noise of variance v has power v * sum(window ** 2) in every bin.
-    power_F = power_NF[sounding].mean(axis=0, dtype=np.float64) / np.square(window, dtype=np.float64).sum()
+    power_F = power_NF[sounding].mean(axis=0, dtype=np.float64) / window_energy
     total_F = np.concatenate([[0.0], np.cumsum(power_F)])
     smooth_F = (total_F[_SMOOTH_BINS:] - total_F[:-_SMOOTH_BINS]) / _SMOOTH_BINS
     above = np.flatnonzero(smooth_F > _MARGIN * _ROUNDING_NOISE)
@@ -67,11 +69,12 @@ def bandwidth_hz(wave_T: Wave, rate_hz: int) -> float | None:
 
 
 @lru_cache(maxsize=4)
-def _window(frame_samples: int) -> Float32:
-    """Return a Blackman-Harris window: what leaks further than 62 Hz is 92 dB down.
+def _window(frame_samples: int) -> tuple[Float32, float]:
+    """Return a Blackman-Harris window and its sum of squares: what leaks further than 62 Hz is 92 dB down.
 
     Source: F. J. Harris, On the Use of Windows for Harmonic Analysis, Proc. IEEE 66 (1978), table 1, 4 terms.
     """
     phase = 2.0 * np.pi * np.arange(frame_samples) / frame_samples
     window = 0.35875 - 0.48829 * np.cos(phase) + 0.14128 * np.cos(2.0 * phase) - 0.01168 * np.cos(3.0 * phase)
-    return window.astype(np.float32)
+    stored = window.astype(np.float32)
+    return stored, float(np.square(stored, dtype=np.float64).sum())

@@ -12,6 +12,7 @@ recordings of a few tenths of a second.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +128,7 @@ def _band_power(wave_T: Wave, rate_hz: int) -> Float32:
     if not starts.size:
         return power_NB
     frames = np.lib.stride_tricks.sliding_window_view(wave_T.astype(np.float32, copy=False), frame_samples)
-    window = np.hanning(frame_samples + 1)[:-1].astype(np.float32)
+    window = _window(frame_samples)
     hop_samples = HOP_S * rate_hz
     is_even = hop_samples.is_integer()  # then frames need not be picked one by one
     for start in range(0, len(starts), _BLOCK_FRAMES):
@@ -141,6 +142,12 @@ def _band_power(wave_T: Wave, rate_hz: int) -> Float32:
         bands = power[:, 0::_BINS_PER_BAND] + power[:, 1::_BINS_PER_BAND] + power[:, 2::_BINS_PER_BAND]
         power_NB[start : start + len(block)] = bands
     return power_NB
+
+
+@lru_cache(maxsize=4)
+def _window(frame_samples: int) -> Float32:
+    """Return a periodic Hann window."""
+    return np.hanning(frame_samples + 1)[:-1].astype(np.float32)
 
 
 def _is_steady(words_W: UInt32) -> npt.NDArray[np.bool_]:

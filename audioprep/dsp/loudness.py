@@ -169,32 +169,40 @@ def _raised_peak(padded_T: Float32, peak: float) -> float:
         padded_T: Rows of samples, float32, with 9 more before them and 10 after them.
         peak: What is known already.
     """
-    taps_PK = _interpolators()
+    taps_PK, near_PK, all_gain, far_gain = _interpolators()
     rows_RW = np.lib.stride_tricks.sliding_window_view(padded_T, _ROW_SAMPLES + _TAPS - 1)[::_ROW_SAMPLES]
     largest_R = np.maximum(rows_RW.max(axis=1), -rows_RW.min(axis=1))
-    may_exceed_R = largest_R * np.abs(taps_PK).sum(axis=1).max() > peak
+    may_exceed_R = largest_R * all_gain > peak
     if not may_exceed_R.any():
         return peak
     rows_RW, largest_R = rows_RW[may_exceed_R], largest_R[may_exceed_R]
-    first = (_TAPS - _NEAR_TAPS) // 2
-    near_PK = taps_PK[:, first : first + _NEAR_TAPS].astype(np.float32)
     # Across the rows in one go: what the end of one makes with the start of the next is not looked at. So few taps do not
     # go to BLAS, and nothing that is computed from them is returned.
-    bound_T = np.zeros(rows_RW.size, np.float32)
+    samples_T, bound_T = rows_RW.ravel(), np.zeros(rows_RW.size, np.float32)
     for near_K in near_PK:
-        between_T = np.correlate(rows_RW.ravel(), near_K, "same")
+        between_T = np.correlate(samples_T, near_K, "same")
         np.maximum(bound_T, np.abs(between_T, out=between_T), out=bound_T)
     bound_RW = bound_T.reshape(rows_RW.shape)[:, _TAPS // 2 :][:, :_ROW_SAMPLES]
-    far = (np.abs(taps_PK).sum(axis=1) - np.abs(near_PK).sum(axis=1)).max()
-    row_C, column_C = np.nonzero(bound_RW > (peak * (1.0 - _ROUNDING) - far * largest_R)[:, None].astype(np.float32))
+    near_peak_R = (peak * (1.0 - _ROUNDING) - far_gain * largest_R).astype(np.float32)
+    row_C, column_C = np.nonzero(bound_RW > near_peak_R[:, None])
+    if not row_C.size:
+        return peak
     windows_CK = np.lib.stride_tricks.sliding_window_view(rows_RW, _TAPS, axis=1)[row_C, column_C]
-    return max(peak, float(np.abs(np.einsum("ck,pk->cp", windows_CK, taps_PK)).max(initial=0.0)))
+    return max(peak, float(np.abs(np.einsum("ck,pk->cp", windows_CK, taps_PK)).max()))
 
 
 @lru_cache(maxsize=1)
-def _interpolators() -> Float64:
-    """Return the filters [P, K] for the points a quarter, a half and three quarters on from a sample."""
+def _interpolators() -> tuple[Float64, Float32, float, float]:
+    """Return the filters [P, K] for the points a quarter, a half and three quarters on from a sample, and bounds on them.
+
+    Returns:
+        The filters; their middle taps; and the most that all taps, and all but the middle ones, make of samples up to 1.
+    """
     offset_PK = np.arange(1, _OVERSAMPLING)[:, None] / _OVERSAMPLING - np.arange(1 - _TAPS // 2, _TAPS // 2 + 1)
     taper_PK = np.i0(_KAISER_BETA * np.sqrt(1.0 - (2.0 * offset_PK / _TAPS) ** 2))  # Kaiser's, but for its scale
     taps_PK = np.sinc(offset_PK) * taper_PK
-    return np.asarray(taps_PK / taps_PK.sum(axis=1, keepdims=True))  # a constant stays that constant
+    taps_PK /= taps_PK.sum(axis=1, keepdims=True)  # a constant stays that constant
+    first = (_TAPS - _NEAR_TAPS) // 2
+    near_PK = taps_PK[:, first : first + _NEAR_TAPS]
+    all_P, near_P = np.abs(taps_PK).sum(axis=1), np.abs(near_PK).sum(axis=1)
+    return taps_PK, near_PK.astype(np.float32), float(all_P.max()), float((all_P - near_P).max())

@@ -7,6 +7,7 @@ window, out into the batches. Memory is the window, one row group and the batche
 Shape letters: B clips of a batch, C clips of the window, K clips, R clips of a row group, N frames, M bins, L classes.
 """
 
+import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from audioprep.model.corpus import Corpus, Ints, load_corpus, split_names
 
 # The same on every machine: the order of a set that does not fit depends on it.
 MEMORY_BYTES = 4 << 30
+# Outputs of batches that wait to be used again.
+_MAX_FREE = 8
 _NONE = np.empty(0, np.int64)
 
 
@@ -55,13 +58,34 @@ class _Window:
         self.features = _empty(num_clips, like)
         self.rows_C = np.zeros(num_clips, np.int64)
 
-    def put(self, places: Ints, features: Tensor, rows: Ints) -> None:
+    def put(self, places: Ints, features: Tensor) -> None:
         """Put clips into places."""
         if features.device.type == "cpu":  # in half of torch's time
             self.features.numpy()[places] = features.numpy()
         else:
             self.features.index_copy_(0, torch.from_numpy(places).to(features.device), features)
-        self.rows_C[places] = rows
+
+
+class _Outputs:
+    """Memory for batches, which is lent again once nobody has it: to get new one takes longer than to fill it."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self._shape, self._device = shape, device
+        self._free: list[npt.NDArray[np.float32]] = []
+
+    def take(self, num_clips: int) -> Tensor:
+        """Return room for clips, float32, that no tensor or array uses."""
+        if self._device.type != "cpu":  # torch does the same for others
+            return torch.empty((num_clips, *self._shape[1:]), device=self._device)
+        array = self._free.pop() if self._free else np.empty(self._shape, np.float32)
+        lent = array[:num_clips]
+        # The tensor and all views of it hold on to what is lent.
+        weakref.finalize(lent, self._give_back, array).atexit = False
+        return torch.from_numpy(lent)
+
+    def _give_back(self, array: npt.NDArray[np.float32]) -> None:
+        if len(self._free) < _MAX_FREE:
+            self._free.append(array)
 
 
 class FeatureBatches(IterableDataset[Batch]):
@@ -142,6 +166,8 @@ class FeatureBatches(IterableDataset[Batch]):
                 f"{corpus.name}: expected memory_bytes of at least {least * clip_bytes:,} (one row group of {least} clips), "
                 f"got {memory_bytes:,}; raise it"
             )
+        # A row group can be unpacked right into the window.
+        self._takes_stored = self.is_held and prepare is None and self.device.type == "cpu"
         self._window: _Window | None = None
 
     def __len__(self) -> int:
@@ -204,7 +230,7 @@ class FeatureBatches(IterableDataset[Batch]):
         """Carry out the steps, and give out what leaves the window, batch by batch."""
         window = self._window or _Window(self.num_held, self._like)
         sizes = [len(part) for part in np.array_split(np.empty(self.num_clips), self._num_batches)]
-        # One buffer for all batches, one for all row groups: new memory costs more than filling it.
+        outputs = _Outputs((sizes[0], *self._like.shape[1:]), self.device)
         buffer, room = _empty(sizes[0], self._like), self._room()
         rows_B, filled, number = np.zeros(sizes[0], np.int64), 0, 0
         for leave, group, enter in steps:
@@ -219,7 +245,7 @@ class FeatureBatches(IterableDataset[Batch]):
                 rows_B[filled:stop] = window.rows_C[places]
                 at, filled = at + len(places), stop
                 if filled == sizes[number]:
-                    yield self._batch(buffer[:filled], rows_B[:filled])
+                    yield self._batch(buffer[:filled], rows_B[:filled], outputs.take(filled))
                     filled, number = 0, number + 1
             if group >= 0:
                 self._enter(window, group, enter, room)
@@ -234,23 +260,32 @@ class FeatureBatches(IterableDataset[Batch]):
         """Read the wanted clips of a row group into places of the window."""
         start, stop = self._bounds[group], self._bounds[group + 1]
         rows_R, number = self._rows_K[start:stop], int(self._groups[group])
-        values = self.corpus.shards.read(number, room)
-        if len(rows_R) < len(values) or not values.flags.writeable:
-            values = values[self.corpus.clips_K[rows_R] - self.corpus.shards.bounds[number]]
-        window.put(places, self._hold(torch.from_numpy(values), rows_R), rows_R)
+        window.rows_C[places] = rows_R
+        shards = self.corpus.shards
+        is_whole = len(rows_R) == shards.bounds[number + 1] - shards.bounds[number]
+        own = window.features[start:stop].numpy() if is_whole and self._takes_stored else None
+        values = shards.read(number, room if own is None else own)
+        if own is not None and np.may_share_memory(values, own):
+            return  # unpacked in its place
+        if not is_whole or not values.flags.writeable:
+            values = values[self.corpus.clips_K[rows_R] - shards.bounds[number]]
+        window.put(places, self._hold(torch.from_numpy(values), rows_R))
 
     def _hold(self, stored: Tensor, rows: Ints) -> Tensor:
         """Return what is held of some clips: themselves as they are stored, or what `prepare` makes of them."""
         stored = stored.to(self.device)
-        return stored if self._prepare is None else self._prepare(self._normalised(stored, rows))
+        if self._prepare is None:
+            return stored
+        return self._prepare(self._normalised(stored, rows, _empty(len(stored), stored, torch.float32)))
 
-    def _batch(self, held: Tensor, rows_B: Ints) -> Batch:
-        features = self._normalised(held, rows_B) if self._prepare is None else held.clone()
+    def _batch(self, held: Tensor, rows_B: Ints, out: Tensor) -> Batch:
+        features = self._normalised(held, rows_B, out) if self._prepare is None else out.copy_(held)
         ids = self.corpus.ids
         return Batch(features, self._targets(rows_B), [ids[row] for row in rows_B.tolist()])
 
-    def _normalised(self, stored: Tensor, rows: Ints) -> Tensor:
-        x_BNM = _empty(len(stored), stored, torch.float32).copy_(stored)
+    def _normalised(self, stored: Tensor, rows: Ints, out: Tensor) -> Tensor:
+        """Put the values of some clips, as float32 and normalised, into `out`."""
+        x_BNM = out.copy_(stored)
         shards = self.corpus.shards
         if shards.scale_K is not None and shards.offset_K is not None:
             clips_B = self.corpus.clips_K[rows]
@@ -268,9 +303,9 @@ class FeatureBatches(IterableDataset[Batch]):
         counts_B = starts_K[rows_B + 1] - starts_K[rows_B]
         ends_B = np.cumsum(counts_B)
         pairs = np.arange(ends_B[-1]) + np.repeat(starts_K[rows_B] - ends_B + counts_B, counts_B)
-        targets_BL = torch.zeros(len(rows_B), len(self.corpus.classes))
+        targets_BL = np.zeros((len(rows_B), len(self.corpus.classes)), np.float32)
         targets_BL[np.repeat(np.arange(len(rows_B)), counts_B), codes_P[pairs]] = 1.0
-        return targets_BL.to(self.device)
+        return torch.from_numpy(targets_BL).to(self.device)
 
 
 def open_batches(

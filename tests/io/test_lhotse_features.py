@@ -18,7 +18,8 @@ from lhotse.qa import validate
 
 from audioprep.engine import write_index
 from audioprep.errors import ShardError
-from audioprep.io.feature_writer import METADATA_KEY, decoded, part_name, shard_meta
+from audioprep.io.feature_reader import read_meta
+from audioprep.io.feature_writer import METADATA_KEY, decoded, part_name
 from audioprep.io.lhotse_features import cuts_with_features
 from audioprep.io.shar import cuts_name, write_cuts
 
@@ -167,8 +168,10 @@ def test_what_is_not_there_is_said(data):
     part.write_bytes(b"PAR1")
     with pytest.raises(ShardError, match=r"part-000000\.parquet: expected a feature shard, got Arrow"):
         get_reader("audioprep_parquet")(part).read("clip-0-0")
-    with pytest.raises(ShardError, match=r"part-000000\.parquet: expected a feature shard, got Arrow.*; make it again"):
-        shard_meta(part)
+    with pytest.raises(
+        ShardError, match=r"part-000000\.parquet: expected a file that says its rule, got Arrow.*; make it again"
+    ):
+        read_meta(part)
     with pytest.raises(ShardError, match=r"mfcc: expected _index\.json, found none"):
         cuts_with_features(folder, "mfcc")
     write_index(folder / "cuts", {"files": {}, "shards": []})

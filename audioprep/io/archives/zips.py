@@ -22,6 +22,13 @@ from audioprep.io.archives.archive import Archive
 from audioprep.io.archives.members import Member
 from audioprep.io.archives.pieces import JoinedFile, open_joined
 
+# isal inflates WAV in two thirds of the time, to the same bytes, on the processors that it is made for.
+inflater: Any
+try:
+    from isal import isal_zlib as inflater
+except ImportError:
+    inflater = zlib
+
 # Signature and layout of the records that are read here; all numbers are little-endian.
 _HEADER, _HEADER_BYTES = b"PK\x03\x04", 30
 _ENTRY, _ENTRY_FIELDS = b"PK\x01\x02", struct.Struct("<4s6H3L5H2L")
@@ -64,6 +71,7 @@ class ZipArchive(Archive):
     failures: ClassVar = (
         zipfile.BadZipFile,
         zlib.error,
+        inflater.error,
         lzma.LZMAError,
         struct.error,
         EOFError,
@@ -105,14 +113,29 @@ class ZipArchive(Archive):
         info.header_offset = member.start
         info.compress_size, info.file_size = member.stored_bytes, member.num_bytes
         info.compress_type, info.flag_bits = member.method, member.flags & _ZIP_FLAGS
-        info.CRC = int(member.digest.removeprefix("crc32:"), 16)
+        crc = int(member.digest.removeprefix("crc32:"), 16)
+        if member.method != zipfile.ZIP_DEFLATED:
+            info.CRC = crc
+            with self._opened[0].open(info) as file:
+                return file.read()
+        info.compress_type, info.file_size = zipfile.ZIP_STORED, member.stored_bytes
         with self._opened[0].open(info) as file:
-            return file.read()
+            return _inflated(file.read(), member, crc)
 
     @cached_property
     def _opened(self) -> tuple[zipfile.ZipFile, BinaryIO]:
         file = open_joined(self._paths, _NO_ENTRIES)
         return zipfile.ZipFile(file), file
+
+
+def _inflated(deflated: bytes, member: Member, crc: int) -> bytes:
+    """Return a member's bytes; no more of them are made than the directory says there are."""
+    data: bytes = inflater.decompressobj(-zlib.MAX_WBITS).decompress(deflated, max(1, member.num_bytes))
+    if len(data) != member.num_bytes:
+        raise EOFError(f"{len(data)} of {member.num_bytes} bytes")
+    if inflater.crc32(data) != crc:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.path!r}")
+    return data
 
 
 def _find_end(file: BinaryIO, paths: Sequence[Path], starts: Sequence[int]) -> _End:

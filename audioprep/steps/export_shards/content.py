@@ -19,7 +19,8 @@ from audioprep.dsp.features import windowed
 from audioprep.engine import read_index
 from audioprep.errors import DatasetError, ShardError, SplitError, unknown_name
 from audioprep.io.audio import decode_stored, encode_flac
-from audioprep.io.feature_writer import decoded, part_name, shard_meta
+from audioprep.io.feature_reader import read_meta
+from audioprep.io.feature_writer import decoded, part_name
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about
 from audioprep.io.parquet import Split, read_split, read_stats
@@ -226,4 +227,4 @@ def _features_meta(layout: Layout, kind: str) -> dict[str, Any]:
             raise ShardError(f"{layout.features(kind)}: expected features, found none; run the features stage")
         raise DatasetError(unknown_name(f"{layout.dataset}: feature kind", kind, set(kinds)))
     index = read_index(layout.features(kind))
-    return shard_meta(layout.features(kind) / part_name(index["shards"][0]["shard"]))
+    return read_meta(layout.features(kind) / part_name(index["shards"][0]["shard"]))
