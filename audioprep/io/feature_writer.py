@@ -7,6 +7,7 @@ Schema   metadata key `audioprep`: kind, num_frames, num_bins, rate_hz, window_s
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,9 +166,10 @@ def decoded(table: pa.Table, meta: dict[str, Any]) -> np.ndarray:
 
 
 def merge_stats(parts: Iterable[Path], out: Path) -> None:
-    """Join the statistics of all shards into `_stats.parquet`."""
-    tables = [read_table(path) for path in parts]
-    write_tables(out, tables[0].schema, tables)
+    """Join the statistics of all shards into `_stats.parquet`, of which few are held at a time."""
+    first, *rest = parts
+    table = read_table(first)
+    write_tables(out, table.schema, chain([table], map(read_table, rest)))
 
 
 def _stats_schema(num_bins: int) -> pa.Schema:
