@@ -47,7 +47,7 @@ VERSION = 1
 _USED_NAME = "_used.parquet"
 _MEASURED = ["num_samples", "envelope_frame_s", "envelope_db"]
 _CLIPS = ["labels", "group", "splits", "attributes"]
-# What is held at a time: so many envelopes of 10 s are 2 MB, and so many cuts 20 MB of text.
+# What is held at a time, a little more at most: so many envelopes of 10 s are 2 MB, and so many cuts 20 MB of text.
 _ENVELOPES, _CUTS = 4_096, 32_768
 
 Ints = npt.NDArray[np.int64]
