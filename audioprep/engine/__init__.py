@@ -10,7 +10,7 @@ What stands unchanged in an earlier version of the folder is taken from there.
 from audioprep.config.engine import EngineRule, num_workers
 from audioprep.engine.alone import alone, try_lock
 from audioprep.engine.earlier import Earlier, RestoreShard, dvc_cache
-from audioprep.engine.files import file_identity, file_sha256, fresh_folder, write_atomically
+from audioprep.engine.files import file_identity, file_sha256, fresh_folder, link_or_copy, write_atomically
 from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
 from audioprep.engine.make import finished, make
 from audioprep.engine.run import run_shards
@@ -34,6 +34,7 @@ __all__ = [
     "finished",
     "fresh_folder",
     "is_published",
+    "link_or_copy",
     "make",
     "num_workers",
     "publish",

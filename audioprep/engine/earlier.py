@@ -86,7 +86,8 @@ def take(tasks: list[ShardTask], out: Path, work: Path, restore: Restore | None)
 
 def _is_wanted(entry: dict[str, Any], wanted: dict[int, ShardTask]) -> bool:
     task = wanted.get(entry["shard"])
-    return task is not None and task.fingerprint == entry["fingerprint"]
+    is_same = task is not None and task.fingerprint == entry["fingerprint"]
+    return is_same and isinstance(entry["rows"], int) and isinstance(entry["files"], dict)
 
 
 def _taken(
@@ -98,13 +99,16 @@ def _taken(
             name = PurePosixPath(target).name
             try:
                 link_or_copy(earlier.where(target), temporary / name)
+                if file_identity(temporary / name) != facts:  # nothing of a damaged index goes into the next one
+                    return None
             except (OSError, LookupError):
-                return None
-            if file_sha256(temporary / name) != facts["sha256"]:
                 return None
             files[name] = facts
         if restore_shard is not None:
-            restore_shard(task, temporary)
+            try:
+                restore_shard(task, temporary)
+            except (ShardError, LookupError):
+                return None  # an index that counts its rows wrongly would give another shard's
             files |= {path.name: file_identity(path) for path in temporary.iterdir() if path.name not in files}
         return seal(task, temporary, entry["rows"], files, CACHE)
 

@@ -88,6 +88,8 @@ def is_published(out: Path, tasks: Sequence[ShardTask], header: dict[str, Any], 
             index == json.loads(json.dumps(header))
             and {n: entry["fingerprint"] for n, entry in entries.items()} == {t.index: t.fingerprint for t in tasks}
             and all((out / f).stat().st_size == x["bytes"] for listing in listings for f, x in listing.items())
+            and all(len(x["sha256"]) == 64 for listing in listings for x in listing.values())
+            and all(isinstance(entry["rows"], int) for entry in entries.values())
         )
     except (ShardError, OSError, LookupError, TypeError, AttributeError):
         return False

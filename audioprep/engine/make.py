@@ -109,7 +109,7 @@ def finished(task: ShardTask, work: Path) -> Shard | None:
         num_rows, files = record["rows"], record["files"]
         origin = BESIDE if record["origin"] == BESIDE else RESUMED
         is_whole = all(file_sha256(folder / name) == facts["sha256"] for name, facts in files.items())
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         is_whole = False
     if not is_whole:
         shutil.rmtree(folder, ignore_errors=True)

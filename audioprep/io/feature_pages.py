@@ -7,6 +7,7 @@ data pages of version 1, encoded PLAIN or BYTE_STREAM_SPLIT. Everything else is 
 Source: Parquet format 2.11, parquet.thrift (PageHeader) and Encodings.md; Apache Thrift, compact protocol.
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ _CODECS = {
 }
 _WIDTHS = {"INT32": 4, "FLOAT": 4}
 # Numbers of parquet.thrift: fields of PageHeader and DataPageHeader, and what stands in them.
-_TYPE, _UNCOMPRESSED_BYTES, _COMPRESSED_BYTES, _DATA_PAGE_HEADER = 1, 2, 3, 5
+_TYPE, _UNCOMPRESSED_BYTES, _COMPRESSED_BYTES, _CRC, _DATA_PAGE_HEADER = 1, 2, 3, 4, 5
 _NUM_VALUES, _ENCODING = 1, 2
 _DATA_PAGE, _PLAIN, _BYTE_STREAM_SPLIT = 0, 0, 9
 # Types of the compact protocol.
+_MAX_BITS = 70  # ten bytes, as in Thrift's own readers
 _TRUE, _FALSE, _BYTE, _INTEGERS, _BINARY, _STRUCT = 1, 2, 3, (4, 5, 6), 8, 12
 
 
@@ -87,17 +89,20 @@ def find_chunk(metadata: pq.FileMetaData, row_group: int, column: str) -> Chunk 
     return None
 
 
-def read_chunk(path: Path, chunk: Chunk, out: npt.NDArray[Any]) -> bool:
+def read_chunk(path: Path, chunk: Chunk, out: npt.NDArray[Any], *, is_checked: bool = False) -> bool:
     """Read all values of a column of one row group; tell whether that went well, or pyarrow has to do it.
 
     Args:
         path: The Parquet file.
         chunk: Where the values stand.
         out: Where they go, one after another; whole numbers may be narrower than they are stored.
+        is_checked: Whether the pages' checksums were right before.
 
     Raises:
         OSError: The file cannot be read.
     """
+    if not 0 <= chunk.start <= chunk.start + chunk.num_bytes <= path.stat().st_size:
+        return False
     # For large arrays numpy asks the system for huge pages, which come several times faster.
     stored = np.empty(chunk.num_bytes, np.uint8)
     with path.open("rb", buffering=0) as file:
@@ -108,9 +113,13 @@ def read_chunk(path: Path, chunk: Chunk, out: npt.NDArray[Any]) -> bool:
         while at < len(data):
             header, at = _read_struct(data, at)
             end = at + header[_COMPRESSED_BYTES]
+            # LZ4 that ends too soon leaves the rest of the page as the memory was: only the checksum tells.
+            crc = None if is_checked else header.get(_CRC)
+            if not at <= end <= len(data) or (crc is not None and zlib.crc32(data[at:end]) != crc & 0xFFFFFFFF):
+                return False
             count = _read_page(data[at:end], header, chunk, out[filled:])
             at, filled = end, filled + count
-    except (ValueError, LookupError, TypeError, OSError, pa.ArrowException):
+    except (ValueError, LookupError, TypeError, OSError, RecursionError, pa.ArrowException):
         return False
     return filled == chunk.num_values == len(out)
 
@@ -189,3 +198,5 @@ def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
         shift += 7
         if not byte & 0x80:
             return value, at
+        if shift >= _MAX_BITS:
+            raise ValueError("no number of a page header")

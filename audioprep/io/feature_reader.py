@@ -68,6 +68,8 @@ class FeatureShards:
         self.folder = folder
         self.meta: dict[str, Any] = {}
         self.groups: list[RowGroup] = []
+        # Row groups whose checksums were right: once is enough, and checking takes longer than unpacking.
+        self._checked: set[int] = set()
         sizes = [0]
         tables: list[pa.Table] = []
         for path in paths:
@@ -122,9 +124,11 @@ class FeatureShards:
         shape = (num_clips, self.num_frames, self.num_bins)
         values = np.empty(shape, self.dtype) if room is None else room[:num_clips]
         try:
-            if found.chunk is not None and read_chunk(found.path, found.chunk, values.reshape(-1)):
+            is_checked = group in self._checked
+            if found.chunk and read_chunk(found.path, found.chunk, values.reshape(-1), is_checked=is_checked):
+                self._checked.add(group)
                 return values
-            with pq.ParquetFile(found.path) as file:
+            with pq.ParquetFile(found.path, page_checksum_verification=True) as file:
                 table = file.read_row_group(found.number, [self.meta["kind"]], use_threads=False)
             return np.asarray(table.column(0).combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(shape))
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -162,19 +166,22 @@ class FeatureShards:
             )
         self.meta = meta
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 schema, metadata = file.schema_arrow, file.metadata
                 column = schema.field(meta["kind"]).type
                 small = pa.schema([(name, kind) for name, kind in _SMALL_COLUMNS.items() if name in schema.names])
                 tables.append(file.read(small.names, use_threads=False).cast(small))
             self.dtype = np.dtype(column.value_type.to_pandas_dtype())
             self.num_frames, self.num_bins = int(meta["num_frames"]), int(meta["num_bins"])
+            numbers = range(metadata.num_row_groups)
+            groups = [RowGroup(path, number, find_chunk(metadata, number, meta["kind"])) for number in numbers]
         except (OSError, pa.ArrowException, LookupError, AttributeError, ValueError) as error:
             raise ShardError(
                 f"{path}: expected a feature shard, got {reason_of(error)}; run the features stage again"
             ) from None
-        numbers = range(metadata.num_row_groups)
-        self.groups += [RowGroup(path, number, find_chunk(metadata, number, meta["kind"])) for number in numbers]
+        if self.dtype.name != (declared := meta.get("rule", {}).get("dtype", self.dtype.name)):
+            raise ShardError(f"{path}: expected {declared}, got {self.dtype}; run the features stage again")
+        self.groups += groups
         return [metadata.row_group(number).num_rows for number in numbers]
 
 

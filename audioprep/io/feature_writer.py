@@ -129,6 +129,7 @@ class FeatureWriter:
             use_dictionary=False,
             column_encoding={f"{kind}.list.element": _ENCODINGS[self._dtype]},
             write_statistics=["id"],
+            write_page_checksum=True,
         )
         counts = pa.array(np.full(num_clips, num_frames, np.int64))
         sums = [

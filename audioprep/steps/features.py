@@ -25,6 +25,7 @@ from audioprep.engine import (
     EngineRule,
     RestoreShard,
     ShardTask,
+    file_sha256,
     fingerprint,
     finished,
     fresh_folder,
@@ -125,13 +126,20 @@ def _described(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
     """Yield, for each audio shard with clips to use, what its tasks share."""
-    audio, window_s = read_index(layout.audio), read_index(layout.cuts)["rule"]["window_s"]
+    audio, decided = read_index(layout.audio), read_index(layout.cuts)
+    window_s = decided["rule"]["window_s"]
+    listed = {name: file["sha256"] for entry in decided["shards"] for name, file in entry["files"].items()}
     rate_hz = audio["rule"]["rate_hz"]
     for entry in audio["shards"]:
         shard = entry["shard"]
         if not entry["rows"]:
             continue
-        cuts = [_needed(cut, rate_hz) for cut in read_cuts(layout.cuts / cuts_name(shard)) if cut["custom"]["used"]]
+        path = layout.cuts / cuts_name(shard)
+        if path.is_file() and file_sha256(path) != listed.get(path.name):
+            raise ShardError(
+                f"{path}: expected the bytes that its index lists, got others; delete it and run the trim stage"
+            )
+        cuts = [_needed(cut, rate_hz) for cut in read_cuts(path) if cut["custom"]["used"]]
         if cuts:
             yield {
                 "shard": shard,
@@ -182,7 +190,10 @@ def _restore(earlier: Earlier) -> RestoreShard:
     stats = RowReader(earlier.beside(STATS_NAME))
 
     def restore_shard(task: ShardTask, out: Path) -> None:
-        write_table(out / SHARD_STATS_NAME, stats.read(earlier.rows[task.index]))
+        found = stats.read(earlier.rows[task.index])
+        if sorted(found["id"].to_pylist()) != sorted(cut["id"] for cut in task.arguments["cuts"]):
+            raise ShardError(f"{STATS_NAME}: expected the rows of shard {task.index}, got others; run the stage again")
+        write_table(out / SHARD_STATS_NAME, found)
 
     return restore_shard
 

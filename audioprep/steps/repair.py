@@ -7,13 +7,13 @@ table beside the shards is damaged that tells of all of them (facts, statistics)
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from audioprep.config.base import parse_section
 from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
-from audioprep.engine import alone, dvc_cache
+from audioprep.engine import alone, dvc_cache, link_or_copy
 from audioprep.errors import AudioprepError, DatasetError, ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
@@ -90,18 +90,19 @@ def _repaired(checked: Checked, root: Path | None) -> str:
                     f"{corpus / name}: expected it whole, to make {folder.name} from, got damage; repair it first"
                 )
         objects = cache_objects([folder / name for name in checked.damaged])
-        # The step takes a folder for whole when every file has its size.
-        for name in (*checked.damaged, *checked.extra):
-            (folder / name).unlink(missing_ok=True)
-        if checked.damaged:
-            with alone(layout.lock(_stage_run(checked.index))) if in_project else alone_in(layout):
-                again()
-    (after,) = verify(checked.folder)
-    if after.num_wrong or after.listing != checked.listing:
-        raise ShardError(
-            f"{checked.folder}: expected the bytes that its index listed, got others: its input, rule or version has "
-            "changed since; run its stage, and those after it"
-        )
+        with _undone_on_failure(folder, layout.work.absolute() / f"before-{folder.name}"):
+            # The step takes a folder for whole when every file has its size.
+            for name in (*checked.damaged, *checked.extra):
+                (folder / name).unlink(missing_ok=True)
+            if checked.damaged:
+                with alone(layout.lock(_stage_run(checked.index))) if in_project else alone_in(layout):
+                    again()
+            (after,) = verify(folder)
+            if after.num_wrong or after.listing != checked.listing:
+                raise ShardError(
+                    f"{checked.folder}: expected the bytes that its index listed, got others: its input, rule or version "
+                    "has changed since; run its stage, and those after it"
+                )
     _mend(objects)
     did = [f"{len(checked.damaged)} of {len(checked.listing)} files made anew, bytes equal to the index"]
     did = did if checked.damaged else []
@@ -113,6 +114,25 @@ def _repaired(checked: Checked, root: Path | None) -> str:
 def _stage_run(index: dict[str, Any]) -> str:
     """Return the name of the one run that a stage may have, as its script says it: `resample`, `features-logmel`."""
     return "-".join(filter(None, (index["stage"], index.get("kind"))))
+
+
+def _link(source: str, target: str) -> None:
+    link_or_copy(Path(source), Path(target))
+
+
+@contextmanager
+def _undone_on_failure(folder: Path, kept: Path) -> Iterator[None]:
+    """Leave a folder as it was, damage and all, where what is done to it fails."""
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(folder, kept, symlinks=True, copy_function=_link)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(kept, folder, symlinks=True, copy_function=_link)
+        raise
+    finally:
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def _mend(objects: dict[Path, Path]) -> None:

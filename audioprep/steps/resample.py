@@ -44,7 +44,7 @@ from audioprep.engine import (
     write_atomically,
 )
 from audioprep.engine.memory import keep_freed_memory
-from audioprep.errors import AudioError, FetchError
+from audioprep.errors import AudioError, FetchError, ShardError
 from audioprep.io.archives import UNREADABLE, Members, Place, open_members
 from audioprep.io.archives.members import first_and_more
 from audioprep.io.audio import Decoded, decode, encode_stored, time_limit_s
@@ -290,13 +290,17 @@ def _restore(earlier: Earlier) -> RestoreShard:
     row_of = {clip_id: row for row, clip_id in enumerate(status["id"].to_pylist())}
 
     def restore_shard(task: ShardTask, out: Path) -> None:
-        for name, table in tables.items():
-            write_table(out / name, table.read(earlier.rows[task.index]))
         rows = status.take([row_of[clip["id"]] for clip in task.arguments["files"]]).to_pylist()
         for row in rows:
             if row["status"] == "duplicate":  # what it is a copy of is said anew, of the corpus as it is now
                 row.update(status="ok", reason="")
         write_table(out / "status.parquet", rows_to_table(rows, STATUS))
+        usable = [row["id"] for row in rows if row["status"] in ("ok", "silent")]
+        for name, table in tables.items():
+            found = table.read(earlier.rows[task.index])
+            if found["id"].to_pylist() != usable:
+                raise ShardError(f"{name}: expected the rows of shard {task.index}, got others; run the stage again")
+            write_table(out / name, found)
 
     return restore_shard
 

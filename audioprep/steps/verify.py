@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audioprep.config.data import FeatureRules
@@ -146,6 +146,8 @@ def _looked_at(folder: Path) -> Checked:
 
 def _listing(index: dict[str, Any]) -> dict[str, dict[str, Any]]:
     files = {**index["files"], **{name: file for entry in index["shards"] for name, file in entry["files"].items()}}
+    if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
+        raise ValueError("a file outside the folder")
     return {name: {"bytes": int(file["bytes"]), "sha256": str(file["sha256"])} for name, file in sorted(files.items())}
 
 

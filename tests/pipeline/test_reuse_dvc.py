@@ -24,7 +24,7 @@ recipes:
 resample: {{}}
 loudness: {{}}
 trim: {{}}
-features: {{logmel: {{}}, mfcc: {{}}}}
+features: {{kinds: [logmel, mfcc], logmel: {{}}, mfcc: {{}}}}
 split: {{}}
 model: {{features: logmel}}
 train: {{}}

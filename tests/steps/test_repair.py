@@ -138,7 +138,9 @@ def test_other_bytes_than_the_index_listed_are_said(out):
     index = json.loads(path.read_text())
     index["shards"][1]["files"][PART]["sha256"] = "0" * 64
     path.write_text(json.dumps(index))
+    before = tree(out)
     (line,) = refused(out)
+    assert tree(out) == before, "a repair that fails leaves the folder as it was"
     assert (
         "logmel: expected the bytes that its index listed, got others: its input, rule or version has changed" in line
     )

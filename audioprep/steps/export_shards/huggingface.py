@@ -148,10 +148,10 @@ def _value(content: Content, name: str, sample: Sample) -> object:
 
 
 def _code(content: Content) -> str:
-    lines = ["from datasets import load_dataset", ""]
+    lines = ["import os", "", "from datasets import load_dataset", ""]
     if content.with_audio:
         lines += ["# torchcodec decodes the sound; without it: .cast_column('audio', Audio(decode=False)) gives FLAC"]
-    return "\n".join([*lines, 'dataset = load_dataset(".").with_format("torch")'])
+    return "\n".join([*lines, 'dataset = load_dataset(os.getcwd()).with_format("torch")'])
 
 
 def _head(content: Content, columns: dict[str, _Column], splits: list[dict[str, Any]]) -> str:
