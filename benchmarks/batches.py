@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ import webdataset
 from clips import CLIP_S, RATE_HZ, source, waves
 from lhotse.dataset import SimpleCutSampler
 from lhotse.dataset.input_strategies import PrecomputedFeatures
-from suite import OURS, Row, compared, report, take_turns
+from suite import OURS, Row, compared, cpu_seconds, report, take_turns
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -286,7 +285,7 @@ def rows() -> list[Row]:
             "WebDataset": webdataset_peer(clips, folder / "tars", by_hand=False),
             BY_HAND: webdataset_peer(clips, folder / "tars", by_hand=True),
         }
-        turns = partial(take_turns, rounds=ROUNDS, clock=time.process_time)
+        turns = partial(take_turns, rounds=ROUNDS, measure=cpu_seconds)
         first = turns({name: pair[0] for name, pair in pairs.items()} | webs)
         later = turns({name: pair[1] for name, pair in pairs.items()} | webs)
         clip_bytes = clips.values_KNM[0].nbytes

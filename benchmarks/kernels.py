@@ -9,7 +9,6 @@ work, and have one of their own, where all take 512 points.
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -21,7 +20,7 @@ import scipy.fft
 import torch
 import torchaudio
 from clips import RATE_HZ, source, waves
-from suite import OURS, Row, compared, report, take_turns
+from suite import OURS, Row, compared, cpu_seconds, report, take_turns
 from threadpoolctl import threadpool_limits
 
 from audioprep.config.data import LogmelRule, MfccRule
@@ -152,7 +151,7 @@ def measured(n_fft: int, clips: list[np.ndarray]) -> dict[str, list[float]]:
             kernel(wave_T)
 
     turns = {name: partial(over_all, kernel) for name, kernel in kernels.items()}
-    return take_turns(turns, clock=time.process_time)  # one thread each: what counts is core-seconds
+    return take_turns(turns, measure=cpu_seconds)  # one thread each: what counts is core-seconds
 
 
 def rows() -> list[Row]:
