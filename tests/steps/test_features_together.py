@@ -5,6 +5,7 @@ import shutil
 import pytest
 from steps.small_corpus import KINDS, Run, tree
 
+from audioprep.engine import file_identity, read_index, write_index
 from audioprep.errors import ShardError
 from audioprep.steps import features as features_step
 
@@ -127,5 +128,8 @@ def test_an_unreadable_folder_of_another_kind_counts_as_unpublished(run, compute
 def test_a_recording_that_is_not_in_its_shard_is_named(run):
     cuts = run.layout.cuts / "cuts.000000.jsonl"
     cuts.write_text(cuts.read_text().replace('"id": "', '"id": "other-', 1))
+    index = read_index(cuts.parent)
+    index["shards"][0]["files"][cuts.name] = file_identity(cuts)
+    write_index(cuts.parent, index)
     with pytest.raises(ShardError, match=r"recordings, got \d+, other-.* is missing; run the resample stage again"):
         run.features("logmel")
