@@ -23,7 +23,7 @@ from clips import NUM_CLIPS, RATE_HZ, source, wavs
 from suite import OURS, Apart, Contestant, Row, compared, report, take_turns
 from threadpoolctl import threadpool_limits
 
-from audioprep.config.data import LogmelRule, LoudnessRule, RecipeRule, ResampleRule, TrimRule
+from audioprep.config.data import FeatureRules, LogmelRule, LoudnessRule, RecipeRule, ResampleRule, TrimRule
 from audioprep.engine import fresh_folder
 from audioprep.io.archives import Place
 from audioprep.io.layout import Layout
@@ -89,7 +89,7 @@ class Ours:
         with quiet():
             resample(self._layout, [Place((str(self._corpus.archive),))], self._rule, num_shards=1)
             self.decide(LoudnessRule())
-            features(self._layout, "logmel", LogmelRule(n_mels=NUM_MELS))
+            features(self._layout, "logmel", FeatureRules(kinds=("logmel",), logmel=LogmelRule(n_mels=NUM_MELS)))
 
     def decide(self, rule: LoudnessRule) -> None:
         """Decide gains and cuts, which is all that a changed rule needs before the feature stage."""

@@ -62,7 +62,7 @@ class Corpus:
     def features(self, kind: str, engine: EngineRule) -> None:
         """Make the feature shards of one kind from nothing."""
         shutil.rmtree(self.layout.features(kind), ignore_errors=True)
-        features(self.layout, kind, getattr(self.params.features, kind), engine)
+        features(self.layout, kind, self.params.features, engine)
 
     def bytes_of(self, folder: Path) -> int:
         """Return the size of a folder's shards."""
