@@ -214,10 +214,7 @@ def rows() -> list[Row]:
 
 def main() -> None:
     """Print the table and write it to results.json."""
-    lines = rows()
-    report(lines)
-    for line in lines:
-        print(line.row, line.others)
+    report(rows())
 
 
 if __name__ == "__main__":

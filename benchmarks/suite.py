@@ -160,8 +160,13 @@ def compared(
 
 
 def report(rows: list[Row]) -> None:
-    """Print the lines, and put them into results.json in place of earlier ones of the same name."""
+    """Print the lines with what was measured beside, and put them into results.json in place of earlier ones of the same name."""
     show(rows)
+    for row in rows:
+        if row.others:
+            print(
+                f"{row.row}, beside:", ", ".join(f"{name} {value:g} {row.unit}" for name, value in row.others.items())
+            )
     new = {row.row: row for row in rows}
     kept = [row for row in known_rows() if row.row not in new]
     text = json.dumps([asdict(row) for row in [*kept, *rows]], indent=1)

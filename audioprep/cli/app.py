@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audioprep.console import say
+from audioprep.errors import DatasetError, unknown_name
 from audioprep.io.layout import Layout
 
 app = typer.Typer(
@@ -47,6 +48,20 @@ def layouts_in(data: Path) -> list[Layout]:
         return [replace(here, dataset=read_ledger(here)["dataset"])]
     folders = sorted(data.iterdir()) if data.is_dir() else []
     return [Layout.in_folder(folder.name, folder) for folder in folders if (folder / "raw").is_dir()]
+
+
+def prepared_layout(data: Path, name: str) -> Layout:
+    """Return a corpus below a folder, or the one that lies in it.
+
+    Raises:
+        DatasetError: There is none, or none of that name; the nearest one is suggested.
+    """
+    layouts = {layout.dataset: layout for layout in layouts_in(data)}
+    if not layouts:
+        raise DatasetError(f"{data}: expected a prepared corpus, found none; run `audioprep prepare {name}` first")
+    if name not in layouts:
+        raise DatasetError(unknown_name("prepared corpus", name, layouts))
+    return layouts[name]
 
 
 def say_json(values: object) -> None:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from audioprep.cli.app import app, layouts_in, say_json
+from audioprep.cli.app import app, layouts_in, prepared_layout, say_json
 from audioprep.console import say
-from audioprep.errors import DatasetError
 
 
 @app.command()
@@ -38,15 +37,10 @@ def audit(
 ) -> None:
     """Show what would make a score on a split untrue: leaks, copies, conflicting labels, outliers."""
     from audioprep.config.data import DataParams, load_data_params
-    from audioprep.errors import unknown_name
     from audioprep.steps.audit import audit as find
     from audioprep.steps.audit.report import show
 
-    layouts = {layout.dataset: layout for layout in layouts_in(data)}
-    if not layouts:
-        raise DatasetError(f"{data}: expected a prepared corpus, found none; run `audioprep prepare {name}` first")
-    if name not in layouts:
-        raise DatasetError(unknown_name("prepared corpus", name, layouts))
+    layout = prepared_layout(data, name)
     params = load_data_params() if Path("params.yaml").is_file() else DataParams()
-    found = find(layouts[name], split, params.split)
+    found = find(layout, split, params.split)
     say_json(found) if as_json else show(found)

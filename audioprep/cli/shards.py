@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from audioprep.cli.app import app, layouts_in
+from audioprep.cli.app import app, prepared_layout
 from audioprep.console import say
-from audioprep.errors import DatasetError, ShardError, unknown_name
+from audioprep.errors import ShardError
 
 
 @app.command()
@@ -70,15 +70,11 @@ def export(
     from audioprep.steps.export_shards import check_target, contents_wanted, export_shards
     from audioprep.steps.export_shards.content import open_content
 
-    layouts = {layout.dataset: layout for layout in layouts_in(data)}
-    if not layouts:
-        raise DatasetError(f"{data}: expected a prepared corpus, found none; run `audioprep prepare {name}` first")
-    if name not in layouts:
-        raise DatasetError(unknown_name("prepared corpus", name, layouts))
+    layout = prepared_layout(data, name)
     out = out or Path("exports", f"{name}-{to}")
     check_target(to, out)
     kind, audio = contents_wanted(to, kind, with_audio=audio)
-    content = open_content(layouts[name], kind=kind, with_audio=audio, split_name=split, fold=fold)
+    content = open_content(layout, kind=kind, with_audio=audio, split_name=split, fold=fold)
     export_shards(content, to, out)
     said = ", ".join(f"{role} {count}" for role, count in content.counts.items())
     say(
