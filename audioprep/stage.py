@@ -25,8 +25,10 @@ def run_stage(main: Callable[..., None]) -> None:
             raise ConfigError(f"{script}: expected {names}, got '{' '.join(given)}'; run: python {script} {names}")
         check_code(Path(script))
         from audioprep.engine import alone
+        from audioprep.engine.imports import spare_pandas
         from audioprep.io.layout import Layout
 
+        spare_pandas()
         dataset, *kind = given
         with alone(Layout.in_project(dataset).lock("-".join([Path(script).stem, *kind]))):
             main(*given)

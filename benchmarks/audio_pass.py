@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from audioprep.dsp.loudness import k_weighting, true_peak_db
 from audioprep.engine import fresh_folder
 from audioprep.io.archives import Place, open_members
-from audioprep.io.archives.zips import inflater
+from audioprep.io.archives.zips import crc32, deflate_decompress
 from audioprep.steps.resample import make_audio_shard
 
 NUM_CLIPS = 80  # half of what a shard holds by default: its tables are written once
@@ -142,10 +142,10 @@ def bare_kernels(archive: Path, folder: Path) -> dict[str, Contestant]:
         return lambda: [kernel(item) for item in items] and None
 
     # The same bytes again as one stream each: the zip says nothing of where its streams lie.
-    deflated = [zlib.compress(data, wbits=-zlib.MAX_WBITS) for data in files]
+    deflated = [(zlib.compress(data, wbits=-zlib.MAX_WBITS), len(data)) for data in files]
 
-    def inflate(stream: bytes) -> None:
-        inflater.crc32(inflater.decompressobj(-zlib.MAX_WBITS).decompress(stream))
+    def inflate(stream: tuple[bytes, int]) -> None:
+        crc32(deflate_decompress(*stream))
 
     return {
         "inflate": each(inflate, deflated),

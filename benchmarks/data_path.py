@@ -19,7 +19,7 @@ import numpy as np
 import pyloudnorm
 import torch
 import torchaudio
-from clips import NUM_CLIPS, RATE_HZ, source, wavs
+from clips import RATE_HZ, source, wavs
 from suite import OURS, Apart, Contestant, Row, compared, report, take_turns
 from threadpoolctl import threadpool_limits
 
@@ -36,6 +36,8 @@ from audioprep.steps.trim import trim
 WINDOW_S = 5.0
 TARGET_LUFS = -23.0
 NUM_MELS = 64
+# A small corpus: what is paid once, tables and indexes, is spread over them.
+NUM_CLIPS = 200
 # What a rule of decisions costs does not grow with the clips as decoding does: so many are what a small corpus has.
 NUM_DECIDED = 400
 

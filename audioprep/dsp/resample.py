@@ -27,6 +27,8 @@ def to_mono(wave_TC: Wave) -> Float32:
     if wave_TC.ndim != 2 or wave_TC.shape[1] == 0:
         raise ShapeError(f"to_mono: expected samples [T, C] with C > 0, got shape {list(wave_TC.shape)}; see the file")
     num_channels = wave_TC.shape[1]
+    if num_channels == 1:
+        return wave_TC[:, 0].astype(np.float32, copy=False)
     # Adding whole channels is several times faster than a mean over the short axis.
     total = wave_TC[:, 0].astype(np.float32)
     for channel in range(1, num_channels):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from audioprep.config.engine import num_workers
 from audioprep.engine import serial
+from audioprep.engine.imports import spare_pandas
 from audioprep.engine.make import attempt
 from audioprep.engine.tasks import Shard, ShardFunction, ShardTask, lost_error
 
@@ -136,6 +137,7 @@ def _serve(pipe: Connection, function: ShardFunction, work: Path) -> None:
     """Make shards until the parent wants no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
     _end_with_parent()
+    spare_pandas()
     while True:
         try:
             task = pipe.recv()

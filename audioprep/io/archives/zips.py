@@ -22,12 +22,14 @@ from audioprep.io.archives.archive import Archive
 from audioprep.io.archives.members import Member
 from audioprep.io.archives.pieces import JoinedFile, open_joined
 
-# isal inflates WAV in two thirds of the time, to the same bytes, on the processors that it is made for.
-inflater: Any
 try:
-    from isal import isal_zlib as inflater
-except ImportError:
-    inflater = zlib
+    from deflate import DeflateError, crc32, deflate_decompress
+except ImportError:  # a processor that it has no wheel for: zlib makes the same bytes, in twice the time
+    from zlib import crc32
+    from zlib import error as DeflateError
+
+    def deflate_decompress(data: bytes, num_bytes: int) -> bytes:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, max(1, num_bytes))
 
 # Signature and layout of the records that are read here; all numbers are little-endian.
 _HEADER, _HEADER_BYTES = b"PK\x03\x04", 30
@@ -37,6 +39,7 @@ _LOCATOR, _LOCATOR_FIELDS = b"PK\x06\x07", struct.Struct("<4sLQL")
 _END64, _END64_FIELDS = b"PK\x06\x06", struct.Struct("<4sQ2H2L4Q")
 _MAX_COMMENT_BYTES = 0xFFFF
 _MAX_MEMBER_BYTES = 1 << 40
+_MAX_DEFLATE_RATIO = 1032  # 258 bytes from two bits
 _ZIP64_EXTRA = 0x0001
 # A name's encoding: a flag of the zip, and one of ours, beyond its 16, for a name that is UTF-8 and does not say so.
 _NAME_IS_UTF8, _NAME_LOOKS_UTF8, _ZIP_FLAGS = 0x800, 0x10000, 0xFFFF
@@ -71,7 +74,7 @@ class ZipArchive(Archive):
     failures: ClassVar = (
         zipfile.BadZipFile,
         zlib.error,
-        inflater.error,
+        DeflateError,
         lzma.LZMAError,
         struct.error,
         EOFError,
@@ -130,10 +133,12 @@ class ZipArchive(Archive):
 
 def _inflated(deflated: bytes, member: Member, crc: int) -> bytes:
     """Return a member's bytes; no more of them are made than the directory says there are."""
-    data: bytes = inflater.decompressobj(-zlib.MAX_WBITS).decompress(deflated, max(1, member.num_bytes))
+    if member.num_bytes > _MAX_DEFLATE_RATIO * len(deflated):
+        raise EOFError(f"{len(deflated)} bytes cannot hold {member.num_bytes}")
+    data = bytes(deflate_decompress(deflated, member.num_bytes))
     if len(data) != member.num_bytes:
         raise EOFError(f"{len(data)} of {member.num_bytes} bytes")
-    if inflater.crc32(data) != crc:
+    if crc32(data) != crc:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.path!r}")
     return data
 
