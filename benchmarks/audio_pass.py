@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import deflate
 import librosa
 import numpy as np
 import pyloudnorm
@@ -30,7 +31,6 @@ from threadpoolctl import threadpool_limits
 from audioprep.dsp.loudness import k_weighting, true_peak_db
 from audioprep.engine import fresh_folder
 from audioprep.io.archives import Place, open_members
-from audioprep.io.archives.zips import crc32, deflate_decompress
 from audioprep.steps.resample import make_audio_shard
 
 NUM_CLIPS = 80  # half of what a shard holds by default: its tables are written once
@@ -145,7 +145,7 @@ def bare_kernels(archive: Path, folder: Path) -> dict[str, Contestant]:
     deflated = [(zlib.compress(data, wbits=-zlib.MAX_WBITS), len(data)) for data in files]
 
     def inflate(stream: tuple[bytes, int]) -> None:
-        crc32(deflate_decompress(*stream))
+        deflate.crc32(deflate.deflate_decompress(*stream))
 
     return {
         "inflate": each(inflate, deflated),

@@ -18,13 +18,30 @@ from archive_makers import (
 )
 
 from audioprep.errors import FetchError
-from audioprep.io.archives import open_members
+from audioprep.io.archives import open_members, zips
 
 
 def test_a_zip_made_on_windows_has_the_same_names(tmp_path):
     members = opened(write_zip(tmp_path / "a.zip", {"root\\audio\\a.wav": b"A", "root\\b.csv": b""}), tmp_path)
     assert members.names() == ["audio/a.wav", "b.csv"]
     assert members.read("audio/a.wav") == b"A"
+
+
+@pytest.mark.parametrize("inflater", [zips.deflate, None], ids=["libdeflate", "zlib"])
+def test_members_are_inflated_to_what_they_were(tmp_path, monkeypatch, inflater):
+    monkeypatch.setattr(zips, "deflate", inflater)
+    files = {"zeros.wav": bytes(100_000), "empty.wav": b"", "noise.wav": NOISE}
+    path = write_zip(tmp_path / "a.zip", files, zipfile.ZIP_DEFLATED)
+    members = opened(path, tmp_path / "work")
+    assert {name: members.read(name) for name in files} == files
+    # A directory that claims more than so many bytes can hold, and asks for as much memory, is not believed.
+    data = path.read_bytes()
+    claimed = data.rindex(struct.pack("<L", len(files["zeros.wav"])))
+    path.write_bytes(data[:claimed] + struct.pack("<L", 1 << 31) + data[claimed + 4 :])
+    with pytest.raises(
+        FetchError, match=r"expected a whole zip at zeros\.wav, got a damaged one \(.+ bytes cannot hold"
+    ):
+        opened(path, tmp_path / "again").read("zeros.wav")
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -23,13 +23,9 @@ from audioprep.io.archives.members import Member
 from audioprep.io.archives.pieces import JoinedFile, open_joined
 
 try:
-    from deflate import DeflateError, crc32, deflate_decompress
+    import deflate
 except ImportError:  # a processor that it has no wheel for: zlib makes the same bytes, in twice the time
-    from zlib import crc32
-    from zlib import error as DeflateError
-
-    def deflate_decompress(data: bytes, num_bytes: int) -> bytes:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, max(1, num_bytes))
+    deflate = None  # type: ignore[assignment]
 
 # Signature and layout of the records that are read here; all numbers are little-endian.
 _HEADER, _HEADER_BYTES = b"PK\x03\x04", 30
@@ -74,7 +70,7 @@ class ZipArchive(Archive):
     failures: ClassVar = (
         zipfile.BadZipFile,
         zlib.error,
-        DeflateError,
+        *((deflate.DeflateError,) if deflate else ()),
         lzma.LZMAError,
         struct.error,
         EOFError,
@@ -135,10 +131,13 @@ def _inflated(deflated: bytes, member: Member, crc: int) -> bytes:
     """Return a member's bytes; no more of them are made than the directory says there are."""
     if member.num_bytes > _MAX_DEFLATE_RATIO * len(deflated):
         raise EOFError(f"{len(deflated)} bytes cannot hold {member.num_bytes}")
-    data = bytes(deflate_decompress(deflated, member.num_bytes))
+    if deflate:
+        data = bytes(deflate.deflate_decompress(deflated, member.num_bytes))
+    else:
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, max(1, member.num_bytes))
     if len(data) != member.num_bytes:
         raise EOFError(f"{len(data)} of {member.num_bytes} bytes")
-    if crc32(data) != crc:
+    if (deflate or zlib).crc32(data) != crc:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.path!r}")
     return data
 
