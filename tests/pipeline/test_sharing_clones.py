@@ -1,5 +1,6 @@
 """Two teams, a stranger, and real remotes: what one has made, the others take and do not make again."""
 
+import asyncio
 import logging
 import re
 import shutil
@@ -48,6 +49,29 @@ def webdav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     threading.Thread(target=server.serve, daemon=True).start()
     yield f"webdav://127.0.0.1:{server.bind_addr[1]}/team", root / "team"
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a folder behind an SSH server that asks for no password."""
+    pytest.importorskip("dvc_ssh")
+    asyncssh = pytest.importorskip("asyncssh")
+    root = tmp_path_factory.mktemp("ssh")
+
+    class Open(asyncssh.SSHServer):  # type: ignore[misc] # it has no types
+        def begin_auth(self, username: str) -> bool:
+            return False
+
+    async def serve() -> int:
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        chroot = lambda channel: asyncssh.SFTPServer(channel, chroot=root)
+        server = await asyncssh.create_server(Open, "127.0.0.1", 0, server_host_keys=[key], sftp_factory=chroot)
+        return int(server.get_port())
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    yield f"ssh://team@127.0.0.1:{asyncio.run_coroutine_threadsafe(serve(), loop).result()}/corpora"
+    loop.call_soon_threadsafe(loop.stop)
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +189,12 @@ def test_what_is_missing_on_a_remote_is_named(world: Path, shared: str, team_a: 
     (folder / "lost").rename(folder / "files/md5" / md5[:2] / md5[2:])
     run("audioprep", "restore", "esc50", "--stage", "card")
     assert outputs(world / "d") == outputs(world / "a")
+
+
+def test_an_ssh_server_serves_as_well(world: Path, shared: str, team_a: Run, ssh: str) -> None:
+    team_a("dvc", "remote", "add", "--local", "shell", ssh)
+    assert f"on shell ({ssh}): 10 stages" in team_a("audioprep", "share", "--remote", "shell")
+    run = clone(world, "e")
+    run("dvc", "remote", "add", "--local", "--default", "shell", ssh)
+    assert "Running stage" not in run("audioprep", "restore")
+    assert outputs(world / "e") == outputs(world / "a")
