@@ -20,7 +20,7 @@ from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
-from audioprep.steps.prepare import alone_in
+from audioprep.steps.out_folder import alone_in
 from audioprep.steps.project import PARAMS, project_root
 from audioprep.steps.trim import trim
 from audioprep.steps.verify import Checked, verify
