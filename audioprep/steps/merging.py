@@ -20,6 +20,7 @@ from audioprep.io.sections import Sections, split_sections
 
 # driver in .gitattributes: command
 DRIVERS = {"dvc-lock": "merge-lock", "dvc-params": "merge-params"}
+_LOCK_HEAD = re.compile(r"schema: (['\"])2\.0\1\nstages:\n")
 _DATASETS = re.compile(r"^datasets: *\[(?P<names>[^\]\n]*)\](?P<rest> *(#.*)?)$", re.MULTILINE)
 
 
@@ -114,7 +115,9 @@ def _program() -> Path:
 
 
 def _read(base: Path, ours: Path, theirs: Path) -> Versions:
-    return Versions(*(path.read_text(encoding="utf-8") for path in (base, ours, theirs)))
+    texts = (path.read_text(encoding="utf-8") for path in (base, ours, theirs))
+    # Without its end a last line would run into the first one of what is put behind it.
+    return Versions(*(text if text.endswith("\n") or not text else f"{text}\n" for text in texts))
 
 
 def _as_lock(text: str) -> Sections | None:
@@ -122,7 +125,7 @@ def _as_lock(text: str) -> Sections | None:
     if not text.strip():
         return Sections("", {}, "")
     lock = split_sections(text, "stages")
-    return lock if lock is not None and lock.head.startswith("schema: '2.0'\nstages:\n") and not lock.tail else None
+    return lock if lock is not None and _LOCK_HEAD.match(lock.head) and not lock.tail else None
 
 
 def _union(

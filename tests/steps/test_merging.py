@@ -85,6 +85,26 @@ def test_a_stage_changed_on_both_sides_stays_readable_and_is_named(tmp_path, our
     assert error.startswith("dvc.lock: expected each stage to be changed on one side, got both for a@x; ours are kept")
 
 
+def test_a_name_in_quotes_is_the_same_stage(tmp_path):
+    quoted = lock(a="1").replace("  a@x:", "  'a@x':")
+    text, error = merged(tmp_path, merge_lock, lock(a="1"), quoted, lock(a="1", b="2"))
+    assert (loads_yaml(text), error) == (loads_yaml(lock(a="1", b="2")), "")
+    text, error = merged(tmp_path, merge_lock, quoted, quoted, lock(a="3"))
+    assert (loads_yaml(text), error) == (loads_yaml(lock(a="3")), "")
+    double = lock(c="1").replace("schema: '2.0'", 'schema: "2.0"')
+    assert loads_yaml(merged(tmp_path, merge_lock, "", double, lock(d="1"))[0]) == loads_yaml(lock(c="1", d="1"))
+
+
+def test_a_last_line_without_its_end_does_not_run_into_the_next(tmp_path):
+    text, error = merged(tmp_path, merge_lock, lock(a="1"), lock(a="1", b="2").rstrip("\n"), lock(a="1", c="3"))
+    assert (text, error) == (lock(a="1", b="2", c="3"), "")
+    recipes = "recipes:\n  a: {recipe: demo}\n"
+    text, error = merged(
+        tmp_path, merge_params, recipes, f"{recipes}  b: {{recipe: b}}", f"{recipes}  c: {{recipe: c}}\n"
+    )
+    assert (sorted(loads_yaml(text)["recipes"]), error) == (["a", "b", "c"], "")
+
+
 def test_another_file_than_a_lock_gets_gits_own_markers(tmp_path):
     text, error = merged(tmp_path, merge_lock, "a\n", "b\n", "c\n")
     assert error == "dvc.lock: expected stages, got a text of another kind; mend the conflicts marked in it"
