@@ -67,14 +67,14 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
         check=False,
     )
     if result.returncode:
-        told = "; ".join(_reasons(result.stderr or "")) or "the error that it shows above"
+        told = "; ".join(reasons(result.stderr or "")) or "the error that it shows above"
         raise DvcError(command, f"{told} (exit status {result.returncode})")
     if result.stderr:
         print(result.stderr, file=sys.stderr, end="")
     return result.stdout or ""
 
 
-def _reasons(stderr: str) -> Iterator[str]:
+def reasons(stderr: str) -> Iterator[str]:
     """Find what is wrong in what DVC prints: the first lines of it, and the last, which says what came of it."""
     lines = [line.strip() for line in stderr.splitlines()]
     first = next((number for number, line in enumerate(lines) if line.startswith("ERROR:")), 0)
