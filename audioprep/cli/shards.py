@@ -77,6 +77,5 @@ def export(
     content = open_content(layout, kind=kind, with_audio=audio, split_name=split, fold=fold)
     export_shards(content, to, out)
     said = ", ".join(f"{role} {count}" for role, count in content.counts.items())
-    say(
-        f"{out}: {content.split_name}, fold {content.fold} of {len(content.split.roles)}: {said}; see {out / 'README.md'}"
-    )
+    folds = f", fold {content.fold} of {len(content.split.roles)}" if len(content.split.roles) > 1 else ""
+    say(f"{out}: {content.split_name}{folds}: {said}; see {out / 'README.md'}")
