@@ -23,14 +23,16 @@ def verify(
     ] = None,
 ) -> None:
     """Recheck every shard against its index, and name the damaged ones."""
+    from audioprep.steps.project import project_root
+    from audioprep.steps.verify import report
     from audioprep.steps.verify import verify as check
 
     folders = check(folder)
-    for line in (line for checked in folders for line in checked.lines()):
+    for line in report(folders):
         say(line)
     if not (num_wrong := sum(checked.num_wrong for checked in folders)):
-        num_files = sum(len(checked.listing) for checked in folders)
-        say(f"{folder}: {num_files} files are as their indexes say")
+        if num_files := sum(len(checked.listing) for checked in folders):
+            say(f"{folder}: {num_files} files are as their indexes say")
         return
     from audioprep.steps.repair import cache_objects, repair
 
@@ -41,11 +43,12 @@ def verify(
         for line in repair(folders, root and root.expanduser().resolve()):
             say(line)
         return
-    pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
-    raise ShardError(
-        f"{folder}: expected what was prepared, got {num_wrong} wrong; make them anew with "
-        f"`audioprep verify {folder} --repair`, or, where a DVC remote has them, {pull}"
-    )
+    where = ", ".join(checked.folder.name for checked in folders if checked.num_wrong)
+    remedy = f"make them anew with `audioprep verify {folder} --repair`"
+    if project_root(folder.resolve()):
+        pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
+        remedy += f", or, where a DVC remote has them, {pull}"
+    raise ShardError(f"{folder}: expected what was prepared, got {num_wrong} wrong in {where}; {remedy}")
 
 
 @app.command()
