@@ -43,12 +43,13 @@ def verify(
         for line in repair(folders, root and root.expanduser().resolve()):
             say(line)
         return
-    where = ", ".join(checked.folder.name for checked in folders if checked.num_wrong)
+    wrong = [checked.folder.relative_to(folder).as_posix() for checked in folders if checked.num_wrong]
+    where = f" in {', '.join(wrong)}" if wrong != ["."] else ""
     remedy = f"make them anew with `audioprep verify {folder} --repair`"
     if project_root(folder.resolve()):
         pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
         remedy += f", or, where a DVC remote has them, {pull}"
-    raise ShardError(f"{folder}: expected what was prepared, got {num_wrong} wrong in {where}; {remedy}")
+    raise ShardError(f"{folder}: expected what was prepared, got {num_wrong} wrong{where}; {remedy}")
 
 
 @app.command()
