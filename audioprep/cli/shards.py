@@ -45,7 +45,9 @@ def verify(
         return
     wrong = [checked.folder.relative_to(folder).as_posix() for checked in folders if checked.num_wrong]
     where = f" in {', '.join(wrong)}" if wrong != ["."] else ""
-    remedy = f"make them anew with `audioprep verify {folder} --repair`"
+    remedy = "run the stages that make them again"
+    if any(checked.num_wrong and checked.index is not None for checked in folders):
+        remedy = f"make them anew with `audioprep verify {folder} --repair`"
     if project_root(folder.resolve()):
         pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
         remedy += f", or, where a DVC remote has them, {pull}"

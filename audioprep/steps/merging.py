@@ -99,9 +99,10 @@ def install_drivers() -> None:
     """Tell git in this clone about the drivers that .gitattributes names, and say so; a clone never brings them along."""
     attributes = Path(".gitattributes")
     text = attributes.read_text(encoding="utf-8") if attributes.is_file() else ""
-    command = shlex.quote(str(_program()))
+    # By name, so that another environment will do; by its whole path where git runs without one, from an editor say.
+    program = f'"$(command -v audioprep || echo {shlex.quote(str(_program()))})"'
     for driver, name in DRIVERS.items():
-        key, value = f"merge.{driver}.driver", f"{command} {name} %O %A %B"
+        key, value = f"merge.{driver}.driver", f"{program} {name} %O %A %B"
         if f"merge={driver}" not in text or _git("config", key).stdout.strip() == value:
             continue
         if _git("config", key, value).returncode == 0:
@@ -109,7 +110,7 @@ def install_drivers() -> None:
 
 
 def _program() -> Path:
-    """Return our command with its whole path: git may be run from a shell or an editor without this environment."""
+    """Return our command with its whole path."""
     program = Path(sys.executable).with_name("audioprep")
     return program if program.exists() else Path("audioprep")
 

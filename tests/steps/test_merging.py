@@ -1,7 +1,9 @@
 """Merges as git makes them, with the drivers installed."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
@@ -178,10 +180,15 @@ def repository(tmp_path, monkeypatch):
     git("init", "-q", "-b", "main")
     (tmp_path / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
     # The program of this environment imports the package that is under test, wherever that stands.
-    program = tmp_path / "audio prep"
+    program = tmp_path / "bin of it" / "audioprep"
+    program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "{RUN}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setattr(merging, "_program", lambda: program)
+    # What runs is found without the PATH of the environment that the drivers were installed in.
+    folders = (folder for folder in os.environ["PATH"].split(os.pathsep) if not Path(folder, "audioprep").exists())
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
+    (tmp_path / ".git" / "info" / "exclude").write_text("bin of it/\n")
     install_drivers()
     return git
 
@@ -205,6 +212,16 @@ def test_git_unites_two_branches_that_each_add_a_corpus(repository, tmp_path):
     assert (tmp_path / "dvc.lock").read_text() == lock(demo="1", cars="3", birds="2")
     assert loads_yaml((tmp_path / "params.yaml").read_text())["datasets"] == ["demo", "cars", "birds"]
     assert repository("status", "--porcelain") == ""
+
+
+def test_the_drivers_are_found_by_name_when_their_environment_is_gone(repository, tmp_path, monkeypatch):
+    (tmp_path / "bin of it").rename(tmp_path / ".git" / "another")
+    monkeypatch.setenv("PATH", f"{tmp_path / '.git' / 'another'}{os.pathsep}{os.environ['PATH']}")
+    commit(repository, tmp_path, "main", lock(demo="1"), PARAMS)
+    commit(repository, tmp_path, "birds", lock(demo="1", birds="2"), PARAMS)
+    commit(repository, tmp_path, "cars", lock(demo="1", cars="3"), PARAMS)
+    repository("merge", "birds", "-m", "both")
+    assert (tmp_path / "dvc.lock").read_text() == lock(demo="1", cars="3", birds="2")
 
 
 def test_git_stops_at_a_stage_changed_on_both_sides(repository, tmp_path):
