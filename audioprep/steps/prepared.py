@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator, Sequence
 
+from audioprep.console import counted
 from audioprep.engine import read_index
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about
@@ -28,7 +29,7 @@ def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Ite
     window_s = made["window_s"]
     in_project = layout.data == Layout.in_project(layout.dataset).data
     yield (
-        f"{layout.dataset}: {clips} clip{'s'[: clips != 1]} of {window_s:g} s in {shards} shard{'s'[: shards != 1]}, from "
+        f"{layout.dataset}: {counted(clips, 'clip')} of {window_s:g} s in {counted(shards, 'shard')}, from "
         f"{duration_text(sum(durations_s))} of audio"
     )
     shortest, median, longest = min(durations_s), statistics.median(durations_s), max(durations_s)
