@@ -51,6 +51,11 @@ def size_text(num_bytes: int) -> str:
     return decimal(num_bytes)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with what it counts: `1 fold`, `5 folds`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
     """Pass items through and show how far they have come, once they have taken over two seconds.
 

@@ -159,10 +159,11 @@ def test_datasets_as_json_is_for_scripts(fails):
 def test_an_error_is_one_line_without_a_traceback(fails, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     err = fails("prepare", "ecs50", "--out", tmp_path / "out")
-    assert err == "error: corpus: expected one of 22 names, got 'ecs50'; did you mean 'esc50'?\n"
+    hint = "did you mean 'esc50'?; for recordings of your own add --root FOLDER\n"
+    assert err == f"error: corpus: expected one of 22 names, got 'ecs50'; {hint}"
     err = fails("--debug", "prepare", "ecs50", "--out", tmp_path / "out")
     assert err.startswith("Traceback (most recent call last):\n")
-    assert err.endswith("did you mean 'esc50'?\n")
+    assert err.endswith(hint)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,7 +243,7 @@ def test_verify_names_what_is_damaged_and_repairs_it(data, sounds, tmp_path, fai
     assert run("verify", str(folder)).output.endswith(f"{folder}: 21 files are as their indexes say\n")
     part = next((folder / "logmel").glob("part-*.parquet"))
     part.write_bytes(b"")
-    line = f"error: {folder}: expected what was prepared, got 1 wrong; make them anew with `audioprep verify {folder} --repair`"
+    line = f"error: {folder}: expected what was prepared, got 1 wrong in logmel; make them anew with `audioprep verify {folder} --repair`"
     assert fails("verify", folder).startswith(line)
     output = run("verify", str(folder), "--repair", "--root", str(sounds)).output
     assert f"{part}: expected " in output
@@ -251,7 +252,7 @@ def test_verify_names_what_is_damaged_and_repairs_it(data, sounds, tmp_path, fai
     part.write_bytes(b"")
     (folder / "cuts" / "_index.json").write_text("{")
     err = fails("verify", folder, "--repair")
-    assert err == "error: repair: 2 of the folders could not be repaired; the lines above say why\n"
+    assert err == f"error: repair: could not repair {folder}/cuts, {folder}/logmel; the lines above say why\n"
 
 
 def test_export_writes_a_corpus_for_others(data, tmp_path, monkeypatch, fails):

@@ -139,3 +139,7 @@ def test_one_file_on_a_terminal_needs_no_bar_for_all(monkeypatch, clock):
         progress._progress.refresh()
     assert "a.zip" in out.getvalue()
     assert "downloading" not in out.getvalue()
+
+
+def test_one_is_no_plural():
+    assert [console.counted(number, "fold") for number in (0, 1, 2)] == ["0 folds", "1 fold", "2 folds"]

@@ -23,14 +23,16 @@ def verify(
     ] = None,
 ) -> None:
     """Recheck every shard against its index, and name the damaged ones."""
+    from audioprep.steps.project import project_root
+    from audioprep.steps.verify import report
     from audioprep.steps.verify import verify as check
 
     folders = check(folder)
-    for line in (line for checked in folders for line in checked.lines()):
+    for line in report(folders):
         say(line)
     if not (num_wrong := sum(checked.num_wrong for checked in folders)):
-        num_files = sum(len(checked.listing) for checked in folders)
-        say(f"{folder}: {num_files} files are as their indexes say")
+        if num_files := sum(len(checked.listing) for checked in folders):
+            say(f"{folder}: {num_files} files are as their indexes say")
         return
     from audioprep.steps.repair import cache_objects, repair
 
@@ -41,11 +43,15 @@ def verify(
         for line in repair(folders, root and root.expanduser().resolve()):
             say(line)
         return
-    pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
-    raise ShardError(
-        f"{folder}: expected what was prepared, got {num_wrong} wrong; make them anew with "
-        f"`audioprep verify {folder} --repair`, or, where a DVC remote has them, {pull}"
-    )
+    wrong = [checked.folder.relative_to(folder).as_posix() for checked in folders if checked.num_wrong]
+    where = f" in {', '.join(wrong)}" if wrong != ["."] else ""
+    remedy = "run the stages that make them again"
+    if any(checked.num_wrong and checked.index is not None for checked in folders):
+        remedy = f"make them anew with `audioprep verify {folder} --repair`"
+    if project_root(folder.resolve()):
+        pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
+        remedy += f", or, where a DVC remote has them, {pull}"
+    raise ShardError(f"{folder}: expected what was prepared, got {num_wrong} wrong{where}; {remedy}")
 
 
 @app.command()
@@ -77,6 +83,5 @@ def export(
     content = open_content(layout, kind=kind, with_audio=audio, split_name=split, fold=fold)
     export_shards(content, to, out)
     said = ", ".join(f"{role} {count}" for role, count in content.counts.items())
-    say(
-        f"{out}: {content.split_name}, fold {content.fold} of {len(content.split.roles)}: {said}; see {out / 'README.md'}"
-    )
+    folds = f", fold {content.fold} of {len(content.split.roles)}" if len(content.split.roles) > 1 else ""
+    say(f"{out}: {content.split_name}{folds}: {said}; see {out / 'README.md'}")

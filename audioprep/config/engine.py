@@ -9,6 +9,8 @@ from audioprep.errors import ConfigError, unknown_name
 
 ENGINE_VARIABLE = "AUDIOPREP_ENGINE"
 WORKERS_VARIABLE = "AUDIOPREP_WORKERS"
+_MAX_WORKERS_DIGITS = 4
+_MAX_SHOWN = 20
 
 EngineName = Literal["serial", "processes", "ray"]
 
@@ -56,11 +58,12 @@ def num_workers() -> int:
     """Return how many processes to use: `AUDIOPREP_WORKERS`, or one a core that this process may use.
 
     Raises:
-        ConfigError: The variable is set to something else than a positive whole number.
+        ConfigError: The variable is set to something else than a whole number from 1 to 9999.
     """
     value = os.environ.get(WORKERS_VARIABLE, "")
     if not value:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not value.isdecimal() or int(value) < 1:
-        raise ConfigError(f"{WORKERS_VARIABLE}: expected a whole number from 1, got '{value}'; set it again")
+    if not value.isdecimal() or len(value) > _MAX_WORKERS_DIGITS or int(value) < 1:
+        shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
+        raise ConfigError(f"{WORKERS_VARIABLE}: expected a whole number from 1 to 9999, got '{shown}'; set it again")
     return int(value)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from audioprep.console import counted
 from audioprep.datasets.recipe import SUBSETS, Clip, Recipe, Source, Variant, clip_id, subset_name
 from audioprep.errors import DatasetError
 
@@ -86,7 +87,9 @@ def _from_folders(names: list[str]) -> Iterator[Clip]:
             yield Clip(id=clip_id(str(path)), member=str(path), labels=(path.parts[1],), splits={"official": subset})
     else:
         by_depth = Counter(len(path.parts) - 1 for path in paths)
-        seen = ", ".join(f"{count} files {depth} folders deep" for depth, count in sorted(by_depth.items()))
+        seen = ", ".join(
+            f"{counted(count, 'file')} {counted(depth, 'folder')} deep" for depth, count in sorted(by_depth.items())
+        )
         raise DatasetError(f"folder: expected one clear layout, got {seen} below {_some(tops)}; {_REMEDY}")
 
 

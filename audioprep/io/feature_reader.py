@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from audioprep.engine import read_index
 from audioprep.errors import ShardError, reason_of
 from audioprep.io.feature_pages import Chunk, find_chunk, read_chunk
 from audioprep.io.feature_writer import METADATA_KEY
@@ -60,11 +61,12 @@ class FeatureShards:
         """Look into every shard; no features are read yet.
 
         Raises:
-            ShardError: There is no shard, or one is damaged or of another rule.
+            ShardError: There is no shard, the folder is unfinished, or a shard is damaged or of another rule.
         """
         paths = sorted(folder.glob("part-*.parquet"))
         if not paths:
             raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
+        read_index(folder)  # it comes last: a folder without it may lack shards
         self.folder = folder
         self.meta: dict[str, Any] = {}
         self.groups: list[RowGroup] = []

@@ -16,7 +16,7 @@ class Sections:
 
     Attributes:
         head: The text before the first entry, its key included.
-        blocks: The text of each entry, by name.
+        blocks: The text of each entry, by name, which is without quotes.
         tail: The text after the last entry.
     """
 
@@ -52,7 +52,7 @@ def split_sections(text: str, key: str) -> Sections | None:
     for line in lines[first:end]:
         entry = _ENTRY.match(line)
         if entry:
-            name = entry["name"]
+            name = _plain(entry["name"])
             if name in blocks:
                 return None
         if name is None:
@@ -60,6 +60,11 @@ def split_sections(text: str, key: str) -> Sections | None:
             continue
         blocks[name] = blocks.get(name, "") + line
     return Sections("".join(lines[:first]), blocks, "".join(lines[end:]))
+
+
+def _plain(name: str) -> str:
+    """Return a name without its quotes: with and without, it is one entry."""
+    return name[1:-1] if name[:1] in ("'", '"') else name
 
 
 def _ends(line: str) -> bool:

@@ -347,6 +347,8 @@ def open_batches(
 
 
 def _only_split(data: Path) -> str:
+    if not data.is_dir():
+        raise SplitError(f"{data}: expected the folder of a prepared corpus, found none in {Path.cwd()}; give its path")
     names = split_names(data)
     if len(names) == 1:
         return names[0]

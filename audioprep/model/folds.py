@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from audioprep.config.training import ModelRule, TrainRule
-from audioprep.console import say, track
+from audioprep.console import counted, say, track
 from audioprep.engine import file_sha256, fingerprint, fresh_folder, num_workers
 from audioprep.errors import ModelError, SplitError
 from audioprep.io.parquet import read_split
@@ -92,7 +92,7 @@ def train_folds(
     jobs = [FoldJob(data, split, model, train, fold, work) for fold in folds]
     todo = [job for job in jobs if not job.record.exists()]
     epochs = _run(todo)
-    for _ in track(epochs, f"train {data.name} ({len(todo)} folds)", len(todo) * train.epochs):
+    for _ in track(epochs, f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs):
         pass
     records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
     fresh_folder(out)
@@ -103,7 +103,7 @@ def train_folds(
     if log is not None:
         log_costs(log, costs)
     shutil.rmtree(work)
-    say(f"{data.name}: {len(folds)} folds trained in {sum(costs.values()):.0f} CPU seconds")
+    say(f"{data.name}: {counted(len(folds), 'fold')} trained in {sum(costs.values()):.0f} CPU seconds")
     return summary
 
 

@@ -20,6 +20,7 @@ from audioprep.io.sections import Sections, split_sections
 
 # driver in .gitattributes: command
 DRIVERS = {"dvc-lock": "merge-lock", "dvc-params": "merge-params"}
+_LOCK_HEAD = re.compile(r"schema: (['\"])2\.0\1\nstages:\n")
 _DATASETS = re.compile(r"^datasets: *\[(?P<names>[^\]\n]*)\](?P<rest> *(#.*)?)$", re.MULTILINE)
 
 
@@ -98,9 +99,10 @@ def install_drivers() -> None:
     """Tell git in this clone about the drivers that .gitattributes names, and say so; a clone never brings them along."""
     attributes = Path(".gitattributes")
     text = attributes.read_text(encoding="utf-8") if attributes.is_file() else ""
-    command = shlex.quote(str(_program()))
+    # By name, so that another environment will do; by its whole path where git runs without one, from an editor say.
+    program = f'"$(command -v audioprep || echo {shlex.quote(str(_program()))})"'
     for driver, name in DRIVERS.items():
-        key, value = f"merge.{driver}.driver", f"{command} {name} %O %A %B"
+        key, value = f"merge.{driver}.driver", f"{program} {name} %O %A %B"
         if f"merge={driver}" not in text or _git("config", key).stdout.strip() == value:
             continue
         if _git("config", key, value).returncode == 0:
@@ -108,13 +110,15 @@ def install_drivers() -> None:
 
 
 def _program() -> Path:
-    """Return our command with its whole path: git may be run from a shell or an editor without this environment."""
+    """Return our command with its whole path."""
     program = Path(sys.executable).with_name("audioprep")
     return program if program.exists() else Path("audioprep")
 
 
 def _read(base: Path, ours: Path, theirs: Path) -> Versions:
-    return Versions(*(path.read_text(encoding="utf-8") for path in (base, ours, theirs)))
+    texts = (path.read_text(encoding="utf-8") for path in (base, ours, theirs))
+    # Without its end a last line would run into the first one of what is put behind it.
+    return Versions(*(text if text.endswith("\n") or not text else f"{text}\n" for text in texts))
 
 
 def _as_lock(text: str) -> Sections | None:
@@ -122,7 +126,7 @@ def _as_lock(text: str) -> Sections | None:
     if not text.strip():
         return Sections("", {}, "")
     lock = split_sections(text, "stages")
-    return lock if lock is not None and lock.head.startswith("schema: '2.0'\nstages:\n") and not lock.tail else None
+    return lock if lock is not None and _LOCK_HEAD.match(lock.head) and not lock.tail else None
 
 
 def _union(

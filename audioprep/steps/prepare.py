@@ -1,15 +1,14 @@
 """One command for a whole corpus: its rules into params.yaml, then its data stages, through DVC or straight to a folder."""
 
+import importlib.util
 import io
 import os
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,17 @@ from audioprep.config.engine import ENGINE_VARIABLE, EngineRule, load_engine
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
 from audioprep.datasets.recipe import Archive, Recipe, Variant
-from audioprep.engine import INDEX_NAME, read_index, try_lock, write_atomically
+from audioprep.engine import INDEX_NAME, write_atomically
 from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, SplitError, unknown_name
-from audioprep.io.archives import Place, open_members
+from audioprep.io.archives import Place, is_archive, open_members
 from audioprep.io.layout import Layout
-from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
-from audioprep.io.tables import read_table
-from audioprep.steps.audit import audit
-from audioprep.steps.audit.report import headline
 from audioprep.steps.card.page import card
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
 from audioprep.steps.loudness import loudness
+from audioprep.steps.out_folder import alone_in, check_out
+from audioprep.steps.prepared import prepared_lines
 from audioprep.steps.project import PARAMS
 from audioprep.steps.resample import resample
 from audioprep.steps.sources import archives_of, files_of, is_published
@@ -80,6 +77,7 @@ def prepare_in_project(name: str, asked: Asked) -> None:
     params = load_data_params(PARAMS)
     layout = Layout.in_project(name)
     engine = load_engine(PARAMS, asked.engine)
+    _check_engine(engine)
     rule = _resolve(name, params, layout, asked)
     before = PARAMS.read_text(encoding="utf-8")
     _write_params(name, rule, params)
@@ -95,7 +93,7 @@ def prepare_in_project(name: str, asked: Asked) -> None:
         raise
     kinds = params.features.kinds
     _repro(name, engine, *(f"features@{name}-{kind}" for kind in kinds), f"card@{name}")
-    for line in _summary(layout, rule.split, kinds):
+    for line in prepared_lines(layout, rule.split, kinds):
         say(line)
 
 
@@ -112,7 +110,8 @@ def prepare_in_folder(name: str, out: Path, asked: Asked) -> None:
     """
     params = load_data_params(PARAMS) if PARAMS.exists() else DataParams()
     layout = Layout.in_folder(name, out)
-    _check_out(name, layout, asked.root)
+    check_out(name, layout, asked.root)
+    _check_engine(load_engine(PARAMS, asked.engine))
     with alone_in(layout):
         _run_stages(name, layout, params, asked)
 
@@ -129,46 +128,8 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
         features(layout, kind, params.features, engine)
     split(layout, rule.split, params.split)
     card(layout)
-    for line in _summary(layout, rule.split, params.features.kinds):
+    for line in prepared_lines(layout, rule.split, params.features.kinds):
         say(line)
-
-
-@contextmanager
-def alone_in(layout: Layout) -> Iterator[None]:
-    """Keep a second run out of a folder of --out: the stages empty the folders that they write.
-
-    Raises:
-        DatasetError: Another run is at work there.
-    """
-    lock = layout.work.parent / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        if not try_lock(file):
-            raise DatasetError(
-                f"{layout.data}: expected no other run there, got one that is at work; wait until it has ended"
-            )
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-            for folder in (lock.parent, layout.data):  # those of a run that was refused are empty
-                with suppress(OSError):
-                    folder.rmdir()
-
-
-def _check_out(name: str, layout: Layout, root: Path | None) -> None:
-    """Refuse a folder that holds anything but this corpus: the stages empty the folders that they write."""
-    out = layout.data
-    if root and (out == root or out in root.parents or root in out.parents):
-        raise DatasetError(
-            f"{out}: expected --out apart from --root {root}, got one inside the other; give another --out"
-        )
-    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    is_ours = (layout.raw / "download.json").is_file() and read_ledger(layout)["dataset"] == name
-    if found - {"archives", ".audioprep"} and not is_ours:
-        raise DatasetError(
-            f"{out}: expected a new folder or one that holds {name}, got other files; give another --out"
-        )
 
 
 def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> RecipeRule:
@@ -208,11 +169,18 @@ def _check_options(name: str, recipe: Recipe, rule: RecipeRule, asked: Asked) ->
         raise DatasetError(f"{name}: expected the folder with the recordings, got none; give it with --root PATH")
 
 
+def _check_engine(rule: EngineRule) -> None:
+    """Refuse an engine that is not installed before anything is written."""
+    if rule.engine == "ray" and importlib.util.find_spec("ray") is None:
+        raise ConfigError("engine: expected Ray, found none; run: pip install 'audioprep[ray]'")
+
+
 def _new_rule(name: str, params: DataParams, root: Path | None) -> RecipeRule:
     if name in recipe_names():
         recipe = load_recipe(name)
     elif root is None:
-        raise DatasetError(unknown_name("corpus", name, {*params.recipes, *recipe_names()}))
+        known = {*params.recipes, *recipe_names()}
+        raise DatasetError(f"{unknown_name('corpus', name, known)}; for recordings of your own add --root FOLDER")
     elif not _NAME.fullmatch(name) or name in _RESERVED:
         raise DatasetError(f"corpus: expected a name of a-z, 0-9 and _, not {min(_RESERVED)}, got '{name}'; rename it")
     else:
@@ -261,6 +229,8 @@ def _place_own(path: Path, published: Archive, store: Path) -> str | None:
     if is_published(published, path):
         _place(path, store / published.name)
         return None
+    if not published.is_metadata and not is_archive(path):
+        raise FetchError(f"{path}: expected an archive, zip or tar, got a file of another kind; give another --archive")
     name = path.name
     if name == published.name and (store / name).resolve() != path.resolve():
         name = f"user-{name}"
@@ -334,21 +304,6 @@ def _repro(name: str, engine: EngineRule, *arguments: str) -> None:
             f"{name}: expected its stages to finish, got exit status {status} of dvc; mend what the line above "
             f"says, or see more with: dvc repro {' '.join(arguments)}"
         )
-
-
-def _summary(layout: Layout, split_name: str, kinds: Sequence[str]) -> Iterator[str]:
-    audio, made = read_index(layout.audio), read_index(layout.features(kinds[0]))
-    durations_s = read_table(layout.audio / "facts.parquet", ["duration_s"])["duration_s"].to_pylist()
-    hours = sum(durations_s) / 3600
-    rows, shards = sum(shard["rows"] for shard in made["shards"]), len(made["shards"])
-    yield f"{layout.dataset}: {rows} clips of {made['window_s']:g} s in {shards} shards, from {hours:.2f} hours of audio"
-    yield f"  lengths   {min(durations_s):.1f} to {max(durations_s):.1f} s, median {statistics.median(durations_s):.1f} s"
-    yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
-    yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
-    yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
-    yield f"  card      {layout.data / 'card.md'}"
-    where = "" if layout.data == Layout.in_project(layout.dataset).data else f" --data {layout.data}"
-    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}{where}`"
 
 
 def _plain(value: object) -> str:

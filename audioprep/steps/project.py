@@ -41,11 +41,11 @@ def enter_project() -> None:
 
 
 def dvc(*arguments: str, quiet: bool = False) -> str:
-    """Run a DVC command, which is printed first so that it can be learnt and repeated.
+    """Run a DVC command; one that changes something is printed first, so that it can be learnt and repeated.
 
     Args:
         arguments: What follows `dvc`.
-        quiet: Return what it prints instead of printing it.
+        quiet: It only asks: return what it prints, and print nothing.
 
     Returns:
         What it printed, if `quiet`.
@@ -54,7 +54,8 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
         DvcError: It failed.
     """
     command = shlex.join(["dvc", *arguments])
-    say(f"$ {command}")
+    if not quiet:
+        say(f"$ {command}")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     # A terminal gets DVC's progress and errors as they come; there is no way to have both them and their text.
     is_watched = sys.stderr.isatty()
@@ -67,14 +68,14 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
         check=False,
     )
     if result.returncode:
-        told = "; ".join(_reasons(result.stderr or "")) or "the error that it shows above"
+        told = "; ".join(reasons(result.stderr or "")) or "the error that it shows above"
         raise DvcError(command, f"{told} (exit status {result.returncode})")
     if result.stderr:
         print(result.stderr, file=sys.stderr, end="")
     return result.stdout or ""
 
 
-def _reasons(stderr: str) -> Iterator[str]:
+def reasons(stderr: str) -> Iterator[str]:
     """Find what is wrong in what DVC prints: the first lines of it, and the last, which says what came of it."""
     lines = [line.strip() for line in stderr.splitlines()]
     first = next((number for number, line in enumerate(lines) if line.startswith("ERROR:")), 0)

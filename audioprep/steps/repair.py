@@ -5,6 +5,7 @@ table beside the shards is damaged that tells of all of them (facts, statistics)
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager, nullcontext
@@ -14,13 +15,14 @@ from typing import Any
 from audioprep.config.base import parse_section
 from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
 from audioprep.engine import alone, dvc_cache, link_or_copy
+from audioprep.engine.tasks import CACHE
 from audioprep.errors import AudioprepError, DatasetError, ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
-from audioprep.steps.prepare import alone_in
+from audioprep.steps.out_folder import alone_in
 from audioprep.steps.project import PARAMS, project_root
 from audioprep.steps.trim import trim
 from audioprep.steps.verify import Checked, verify
@@ -47,10 +49,10 @@ def repair(folders: Sequence[Checked], root: Path | None = None) -> Iterator[str
         try:
             yield _repaired(checked, root)
         except AudioprepError as error:
-            failures.append(str(error))
+            failures.append(str(checked.folder))
             yield f"{checked.folder}: not repaired: {error}"
     if failures:
-        raise ShardError(f"repair: {len(failures)} of the folders could not be repaired; the lines above say why")
+        raise ShardError(f"repair: could not repair {', '.join(failures)}; the lines above say why")
 
 
 def cache_objects(files: Sequence[Path]) -> dict[Path, Path]:
@@ -103,12 +105,27 @@ def _repaired(checked: Checked, root: Path | None) -> str:
                     f"{checked.folder}: expected the bytes that its index listed, got others: its input, rule or version "
                     "has changed since; run its stage, and those after it"
                 )
+        did = [_made(checked, layout)] if checked.damaged else []
     _mend(objects)
-    did = [f"{len(checked.damaged)} of {len(checked.listing)} files made anew, bytes equal to the index"]
-    did = did if checked.damaged else []
     did += [f"removed {', '.join(checked.extra)}"] if checked.extra else []
     did += [f"DVC's cache mended too ({len(objects)})"] if objects else []
     return f"{checked.folder}: repaired: {'; '.join(did)}"
+
+
+def _made(checked: Checked, layout: Layout) -> str:
+    """Return how the damaged files came back: computed, or taken from DVC's cache, which the run log tells."""
+    index = checked.index or {}
+    log = layout.log / f"{index.get('kind', index['stage'])}.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    origin_of = {line["shard"]: line["origin"] for line in map(json.loads, lines)}
+    shards = [entry["shard"] for entry in index["shards"] if entry["files"].keys() & checked.damaged.keys()]
+    num_taken = sum(origin_of.get(shard) == CACHE for shard in shards)
+    files = f"{len(checked.damaged)} of {len(checked.listing)} files"
+    if not num_taken:
+        return f"{files} made anew, bytes equal to the index"
+    others = f"{len(shards) - num_taken} made anew" if len(shards) > num_taken else ""
+    shards_text = ", ".join(filter(None, (f"shards taken from DVC's cache: {num_taken}", others)))
+    return f"{files}, bytes equal to the index ({shards_text})"
 
 
 def _stage_run(index: dict[str, Any]) -> str:
@@ -178,8 +195,15 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
 def _root(layout: Layout, root: Path | None) -> str | None:
     recipes = load_data_params(PARAMS).recipes if PARAMS.is_file() else {}
     known = str(root) if root else recipes[layout.dataset].root if layout.dataset in recipes else None
-    if known is None and any(source["in_root"] for source in read_ledger(layout)["sources"]):
+    if not any(source["in_root"] for source in read_ledger(layout)["sources"]):
+        return known
+    if known is None:
         raise DatasetError(
             f"{layout.dataset}: expected the folder with the recordings, got none; give it with --root PATH"
+        )
+    if not Path(known).expanduser().is_dir():
+        raise DatasetError(
+            f"{known}: expected the folder with the recordings of {layout.dataset}, found none; if it has moved, give the "
+            "place where it is now with --root PATH"
         )
     return known

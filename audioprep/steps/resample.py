@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -106,7 +107,10 @@ def resample(
         "files_sha256": file_sha256(layout.raw / "files.parquet"),
     }
     log = layout.log / "resample.jsonl"
+    is_partial, listing = read_ledger(layout)["is_partial"], layout.work / "unusable.csv"
     if is_published(layout.audio, tasks, header, log):
+        status = read_table(layout.audio / "status.parquet")
+        check_usable(layout.dataset, status, rule.max_bad_fraction, listing, is_partial=is_partial)
         shutil.rmtree(layout.work / "archives", ignore_errors=True)
         return
     work = layout.work / "resample"
@@ -118,7 +122,6 @@ def resample(
     known = _merged(shards, "facts.parquet", ["id", "shard", "num_samples", "pcm_sha256"])
     status = mark_duplicates(_merged(shards, "status.parquet", STATUS.names), known)
     _note_timeouts(layout, status, rule.max_decode_s)
-    is_partial, listing = read_ledger(layout)["is_partial"], layout.work / "unusable.csv"
     check_usable(layout.dataset, status, rule.max_bad_fraction, listing, is_partial=is_partial)
     out = fresh_folder(layout.audio)
     for name, schema in (("facts.parquet", FACTS), ("fingerprints.parquet", FINGERPRINTS)):
@@ -307,8 +310,12 @@ def _restore(earlier: Earlier) -> RestoreShard:
 
 def _timeouts(layout: Layout) -> dict[str, float]:
     """Return the recordings that were not decoded in time in an earlier run, with the limit that they first missed."""
-    path = layout.work / _TIMEOUTS_NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    with suppress(
+        OSError, ValueError, TypeError, AttributeError
+    ):  # it only saves time: a damaged one is as good as none
+        known = json.loads((layout.work / _TIMEOUTS_NAME).read_text(encoding="utf-8"))
+        return {str(clip_id): float(limit_s) for clip_id, limit_s in known.items()}
+    return {}
 
 
 def _note_timeouts(layout: Layout, status: pa.Table, limit_s: float) -> None:

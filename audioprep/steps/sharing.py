@@ -94,6 +94,7 @@ def share(names: Sequence[str], remote_name: str | None) -> None:
         say(f"never run, so not shared: {_some(stages.never_run)}; dvc repro makes them")
     at = ["--remote", remote.name] if remote_name else []
     dvc("push", *(["--run-cache"] if remote.has_run_cache else []), *at, *stages.targets)
+    say(f"asking {remote.name} whether it has all of it")
     left = stages.named(_data_status("not_in_remote", "--not-in-remote", *at))
     if left:
         raise ShareError(
@@ -242,6 +243,9 @@ def _advice_on_git() -> Iterator[str]:
     files = [line[3:] for line in changed.splitlines()]
     if files:
         yield f"git: others need what is not committed: {_some(files)}; git add --all && git commit"
+    if not _git("remote"):
+        yield "git: others need this repository, which is on no server: git remote add origin URL && git push -u origin HEAD"
+        return
     unpushed = _git("rev-list", "--count", "@{upstream}..HEAD")
     if unpushed is None:
         yield "git: others need this branch, which is on no server: git push -u origin HEAD"

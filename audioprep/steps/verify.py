@@ -8,9 +8,10 @@ Neither   archives, which the download stage checks; pictures, sounds and texts 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -65,13 +66,23 @@ class Checked:
         """Yield what was found, for people: one line for the folder, one for each file that is wrong."""
         if self.num_wrong:
             yield f"{self.folder}: {self.num_wrong} wrong"
-        elif self.index is None:
-            yield f"{self.folder}: tables read: {self.num_read}; it has no index, so nothing vouches for their bytes"
-        else:
+        elif self.index is not None:
             num_bytes = sum(identity["bytes"] for identity in self.listing.values())
             yield f"{self.folder}: {len(self.listing)} files, {size_text(num_bytes)}, as their index says"
         yield from (f"  {self.folder / name}: {what}" for name, what in sorted(self.damaged.items()))
         yield from (f"  {self.folder / name}: expected no such file, its index does not list it" for name in self.extra)
+
+
+def report(folders: Sequence[Checked]) -> Iterator[str]:
+    """Yield what was found, for people: the lines of every folder, and one a corpus for those that have no index."""
+    for corpus, group in groupby(folders, key=lambda checked: checked.folder.parent):
+        alike = list(group)
+        for checked in alike:
+            yield from checked.lines()
+        read = [checked for checked in alike if checked.index is None and not checked.num_wrong]
+        if read:
+            names, num_read = ", ".join(checked.folder.name for checked in read), sum(c.num_read for c in read)
+            yield f"{corpus}: {num_read} tables of {names} can be read; these have no index, which would tell of other bytes"
 
 
 def verify(path: Path) -> list[Checked]:
@@ -85,10 +96,7 @@ def verify(path: Path) -> list[Checked]:
     """
     folders = [_looked_at(folder) for folder in _folders_in(path)]
     if not folders:
-        raise ShardError(
-            f"{path}: expected data, data/<corpus> or a folder of a corpus, found nothing that was prepared; "
-            "run `audioprep prepare` first"
-        )
+        raise _nothing_in(path)
     files = [(number, name) for number, folder in enumerate(folders) for name in folder.listing]
     with ThreadPoolExecutor(num_workers()) as pool:
         found = pool.map(lambda file: _wrong_with(folders[file[0]], file[1]), files)
@@ -99,12 +107,20 @@ def verify(path: Path) -> list[Checked]:
     return folders
 
 
+def _nothing_in(path: Path) -> ShardError:
+    around = next((folder for folder in path.absolute().parents if (folder / INDEX_NAME).is_file()), None)
+    got = "nothing that was prepared" if path.is_dir() else "a file" if path.exists() else "no such folder"
+    remedy = f"give the folder that it is part of, {around}" if around else "run `audioprep prepare` first"
+    return ShardError(f"{path}: expected data, data/<corpus> or a folder of a corpus, found {got}; {remedy}")
+
+
 def _folders_in(path: Path) -> list[Path]:
-    if (path / INDEX_NAME).is_file() or _wants_index(path) or (path.name in _TABLES and _is_corpus(path.parent)):
+    if _is_marked(path) or (_is_ours(path) and _is_corpus(path.parent)):
         return [path]
-    if _is_corpus(path):
-        return [folder for folder in _subfolders(path) if folder.name in _TABLES or _is_indexed(folder)]
-    return [folder for corpus in _subfolders(path) if _is_corpus(corpus) for folder in _folders_in(corpus)]
+    is_corpus = _is_corpus(path)
+    own = [folder for folder in _subfolders(path) if _is_marked(folder) or (is_corpus and _is_ours(folder))]
+    others = [folder for folder in _subfolders(path) if folder not in own and _is_corpus(folder)]
+    return [*own, *(folder for corpus in others for folder in _folders_in(corpus))]
 
 
 def _subfolders(path: Path) -> list[Path]:
@@ -114,17 +130,18 @@ def _subfolders(path: Path) -> list[Path]:
 
 
 def _is_corpus(path: Path) -> bool:
-    return (path / "raw").is_dir() or any(_is_indexed(folder) for folder in _subfolders(path))
+    """Tell a corpus from another folder that happens to have a folder called raw or audio."""
+    return (path / "raw" / "download.json").is_file() or any(_is_marked(folder) for folder in _subfolders(path))
 
 
-def _is_indexed(folder: Path) -> bool:
-    return (folder / INDEX_NAME).is_file() or _wants_index(folder)
+def _is_marked(folder: Path) -> bool:
+    """Tell whether a folder holds what nobody else writes: an index, or feature shards that lack theirs."""
+    return (folder / INDEX_NAME).is_file() or any(folder.glob("part-??????.parquet"))
 
 
-def _wants_index(folder: Path) -> bool:
-    """Tell whether a folder is one that gets an index when it is finished, and holds something."""
-    is_ours = folder.name in _INDEXED and folder.is_dir() and any(folder.iterdir())
-    return is_ours or any(folder.glob("part-*.parquet"))
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder of a corpus is an output of a stage, by its name."""
+    return folder.name in _TABLES or (folder.name in _INDEXED and folder.is_dir() and any(folder.iterdir()))
 
 
 def _looked_at(folder: Path) -> Checked:

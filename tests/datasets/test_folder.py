@@ -175,7 +175,7 @@ REMEDY = "use class/*.wav, split/class/*.wav, or a metadata.csv with file_name a
         ),
         (
             ("dog/1.wav", "dog/big/2.wav"),
-            f"folder: expected one clear layout, got 1 files 1 folders deep, 1 files 2 folders deep below dog/; {REMEDY}",
+            f"folder: expected one clear layout, got 1 file 1 folder deep, 1 file 2 folders deep below dog/; {REMEDY}",
         ),
         (
             ("train/dog/1.wav", "birds/dog/1.wav"),
@@ -183,7 +183,7 @@ REMEDY = "use class/*.wav, split/class/*.wav, or a metadata.csv with file_name a
         ),
         (
             ("train/1.wav", "test/1.wav"),
-            f"folder: expected one clear layout, got 2 files 1 folders deep below test/, train/; {REMEDY}",
+            f"folder: expected one clear layout, got 2 files 1 folder deep below test/, train/; {REMEDY}",
         ),
         (
             tuple(f"{letter}/x/y/1.wav" for letter in "abcdefg"),

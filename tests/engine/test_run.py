@@ -61,11 +61,17 @@ def test_num_workers(monkeypatch, value, num):
     assert engine.num_workers() == (num or len(os.sched_getaffinity(0)))
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "10000"])
 def test_num_workers_refuses(monkeypatch, value):
     monkeypatch.setenv("AUDIOPREP_WORKERS", value)
-    message = rf"^AUDIOPREP_WORKERS: expected a whole number from 1, got '{re.escape(value)}'; set it again$"
+    message = rf"^AUDIOPREP_WORKERS: expected a whole number from 1 to 9999, got '{re.escape(value)}'; set it again$"
     with pytest.raises(ConfigError, match=message):
+        engine.num_workers()
+
+
+def test_a_number_of_workers_that_nobody_can_read_is_cut(monkeypatch):
+    monkeypatch.setenv("AUDIOPREP_WORKERS", "9" * 5000)
+    with pytest.raises(ConfigError, match=rf"expected a whole number from 1 to 9999, got '{'9' * 20}…'; set it again$"):
         engine.num_workers()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from archive_makers import (
     FILES,
+    contents,
     opened,
     write_folder,
     write_zip,
@@ -68,6 +69,12 @@ def test_a_folder_that_cannot_be_listed_is_said(tmp_path, monkeypatch):
         FetchError, match=r"f: expected a readable folder, got Permission denied; mend its permissions$"
     ):
         members.names()
+
+
+@pytest.mark.skipif(os.sep != "/", reason="there a backslash is no letter of a name")
+def test_a_backslash_in_the_name_of_a_file_is_a_letter(tmp_path):
+    folder = write_folder(tmp_path / "f", {"dog/a\\b.wav": b"1", "dog/..\\b.wav": b"2", "dog/a/b.wav": b"3"})
+    assert contents(opened(folder, tmp_path)) == {"dog/a\\b.wav": b"1", "dog/..\\b.wav": b"2", "dog/a/b.wav": b"3"}
 
 
 def test_a_link_that_leads_back_is_not_followed(tmp_path):

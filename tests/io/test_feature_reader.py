@@ -59,6 +59,7 @@ def test_int8_is_scaled_clip_by_clip(tmp_path: Path) -> None:
     (tmp_path / "logmel").mkdir()
     path = tmp_path / "logmel/part-000000.parquet"
     pq.write_table(table.replace_schema_metadata({"audioprep": json.dumps(meta)}), path, row_group_size=4)
+    (tmp_path / "logmel/_index.json").write_text("{}")
     wanted = [4, 1, 5]
     read = read_features(tmp_path / "logmel", [IDS[row] for row in wanted]).values_KNM
     assert read.dtype == np.float32
@@ -85,6 +86,13 @@ def test_sums_that_are_not_there_are_missed(folder: Path) -> None:
 def test_a_table_of_something_else_is_refused(folder: Path) -> None:
     rewrite(folder / "part-000001.parquet", 100, lambda table: table.drop_columns(["logmel"]))
     with pytest.raises(ShardError, match=r"part-000001.parquet: expected a feature shard, got KeyError"):
+        FeatureShards(folder)
+
+
+def test_an_unfinished_folder_is_refused(folder: Path) -> None:
+    (folder / "_index.json").unlink()
+    message = r"logmel: expected _index\.json, found none; run the stage that makes this folder$"
+    with pytest.raises(ShardError, match=message):
         FeatureShards(folder)
 
 

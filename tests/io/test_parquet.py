@@ -43,6 +43,7 @@ def test_what_the_features_stage_writes_is_read(tmp_path: Path) -> None:
         writer.add(clip_id, values_NM)
     writer.write(0, tmp_path)
     merge_stats([tmp_path / SHARD_STATS_NAME], tmp_path / STATS_NAME)
+    (tmp_path / "_index.json").write_text("{}")
     read = read_features(tmp_path, IDS)
     np.testing.assert_array_equal(read.values_KNM, VALUES_KNM.astype(np.float32))
     assert read.meta == {**meta, "num_frames": 5, "num_bins": 3}

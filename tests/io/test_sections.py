@@ -30,7 +30,7 @@ def test_entries_keep_their_comments_and_blank_lines():
     assert sections is not None
     assert sections.blocks == {
         "demo": "  demo:\n    window_s: 2.0             # every clip\n\n",
-        "'a: b'": "  'a: b': {recipe: demo}\n",
+        "a: b": "  'a: b': {recipe: demo}\n",
     }
     assert sections.head.endswith("# one entry a corpus\n")
     assert sections.tail.startswith("\n# what follows\nresample:")

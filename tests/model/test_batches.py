@@ -310,6 +310,11 @@ def test_what_is_impossible_is_said(data: Path, settings: dict[str, Any], error:
 
 
 def test_a_split_must_be_named_where_there_are_several(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        SplitError, match=r"none: expected the folder of a prepared corpus, found none in /.+; give its path$"
+    ):
+        open_batches(tmp_path / "none")
+    (tmp_path / "none").mkdir()
     with pytest.raises(SplitError, match=r"none: expected one split, got none; run the split stage"):
         open_batches(tmp_path / "none")
     ids = [f"{row}-clip" for row in range(3)]

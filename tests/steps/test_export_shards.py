@@ -2,8 +2,11 @@
 
 import io
 import json
+import re
 import shutil
 import tarfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from audioprep.errors import DatasetError, ShardError, SplitError
 from audioprep.io.audio import decode_stored
 from audioprep.io.parquet import read_features, read_split
 from audioprep.steps import export_shards as step
-from audioprep.steps.export_shards import FORMATS, contents_wanted, export_shards
+from audioprep.steps.export_shards import FORMATS, check_target, contents_wanted, export_shards
 from audioprep.steps.export_shards import content as content_module
 from audioprep.steps.export_shards.content import open_content
 from audioprep.steps.export_shards.webdataset import sample_key
@@ -238,6 +241,65 @@ def test_several_labels(many_labels, tmp_path, target):
         rows = datasets.load_dataset(str(out), split="test", cache_dir=str(tmp_path / "cache")).sort("id")
         assert rows["labels"][:] == [[0], [0, 1], [1]]
         assert rows.features["labels"].feature.names == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+@pytest.mark.parametrize("target", FORMATS)
+def test_the_lines_of_the_readme_work_there_and_elsewhere(exported, tmp_path, monkeypatch, target, is_here):
+    readme = (exported[target] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+    if not is_here:
+        code = code.replace('folder = "."', f"folder = {str(exported[target])!r}")
+    monkeypatch.chdir(exported[target] if is_here else tmp_path)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    found = {}
+    exec(code, found)
+    num_frames = json.loads((exported[target] / "dataset.json").read_text())["features"]["num_frames"]
+    assert f"{num_frames} frames (1 + {WINDOW_SAMPLES} // 160, centred every 10 ms)" in readme
+    if target == "numpy":
+        assert (len(found["y"]), found["x"].shape[1], found["x"].dtype) == (len(found["x"]), num_frames, np.float32)
+        assert (found["audio"].dtype, found["audio"].shape[1]) == (np.float32, WINDOW_SAMPLES)
+    elif target == "hf":
+        assert found["dataset"]["train"][0]["logmel"].shape[0] == num_frames
+    elif target == "lhotse-shar":
+        assert (found["features"].shape[0], found["samples"].shape[1]) == (num_frames, WINDOW_SAMPLES)
+    else:
+        assert next(iter(found["samples"]))[0].shape[0] == num_frames
+
+
+def test_what_is_not_in_an_export_is_not_described(prepared, tmp_path):
+    content = open_content(prepared.layout, kind=None, with_audio=True, split_name=None, fold=None)
+    export_shards(content, "numpy", tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "features" not in readme.lower()
+    assert "deviation" not in readme
+
+
+def test_labels_with_control_characters_are_read_back(tmp_path, prepared):
+    import datasets
+
+    names = ["a\x01", "b\x7f", "c\x85\u2028\ufeff", "d\uffff", 'e"\n\t', "f😀é"]
+    content = ask(prepared.layout)
+    content = replace(content, split=content.split._replace(classes=names))
+    content.__dict__["_class_number"] = {name: number for number, name in enumerate(("bell", "engine", "rain"))}
+    export_shards(content, "hf", tmp_path / "out")
+    found = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert found.features["label"].names == names
+
+
+def test_the_current_folder_is_not_replaced_below_the_user(tmp_path, prepared, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for out in (Path(), tmp_path / "empty"):
+        with pytest.raises(
+            DatasetError, match=r": expected a folder that is made anew, got the current one; name another"
+        ):
+            check_target("numpy", out)
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path)
+    export_shards(ask(prepared.layout), "numpy", tmp_path / "link")
+    assert (tmp_path / "empty" / "README.md").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "link"]
 
 
 def test_keys_are_what_webdataset_does_not_divide():

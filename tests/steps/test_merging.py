@@ -1,7 +1,9 @@
 """Merges as git makes them, with the drivers installed."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
@@ -85,6 +87,26 @@ def test_a_stage_changed_on_both_sides_stays_readable_and_is_named(tmp_path, our
     assert error.startswith("dvc.lock: expected each stage to be changed on one side, got both for a@x; ours are kept")
 
 
+def test_a_name_in_quotes_is_the_same_stage(tmp_path):
+    quoted = lock(a="1").replace("  a@x:", "  'a@x':")
+    text, error = merged(tmp_path, merge_lock, lock(a="1"), quoted, lock(a="1", b="2"))
+    assert (loads_yaml(text), error) == (loads_yaml(lock(a="1", b="2")), "")
+    text, error = merged(tmp_path, merge_lock, quoted, quoted, lock(a="3"))
+    assert (loads_yaml(text), error) == (loads_yaml(lock(a="3")), "")
+    double = lock(c="1").replace("schema: '2.0'", 'schema: "2.0"')
+    assert loads_yaml(merged(tmp_path, merge_lock, "", double, lock(d="1"))[0]) == loads_yaml(lock(c="1", d="1"))
+
+
+def test_a_last_line_without_its_end_does_not_run_into_the_next(tmp_path):
+    text, error = merged(tmp_path, merge_lock, lock(a="1"), lock(a="1", b="2").rstrip("\n"), lock(a="1", c="3"))
+    assert (text, error) == (lock(a="1", b="2", c="3"), "")
+    recipes = "recipes:\n  a: {recipe: demo}\n"
+    text, error = merged(
+        tmp_path, merge_params, recipes, f"{recipes}  b: {{recipe: b}}", f"{recipes}  c: {{recipe: c}}\n"
+    )
+    assert (sorted(loads_yaml(text)["recipes"]), error) == (["a", "b", "c"], "")
+
+
 def test_another_file_than_a_lock_gets_gits_own_markers(tmp_path):
     text, error = merged(tmp_path, merge_lock, "a\n", "b\n", "c\n")
     assert error == "dvc.lock: expected stages, got a text of another kind; mend the conflicts marked in it"
@@ -158,10 +180,15 @@ def repository(tmp_path, monkeypatch):
     git("init", "-q", "-b", "main")
     (tmp_path / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
     # The program of this environment imports the package that is under test, wherever that stands.
-    program = tmp_path / "audio prep"
+    program = tmp_path / "bin of it" / "audioprep"
+    program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c "{RUN}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setattr(merging, "_program", lambda: program)
+    # What runs is found without the PATH of the environment that the drivers were installed in.
+    folders = (folder for folder in os.environ["PATH"].split(os.pathsep) if not Path(folder, "audioprep").exists())
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
+    (tmp_path / ".git" / "info" / "exclude").write_text("bin of it/\n")
     install_drivers()
     return git
 
@@ -185,6 +212,16 @@ def test_git_unites_two_branches_that_each_add_a_corpus(repository, tmp_path):
     assert (tmp_path / "dvc.lock").read_text() == lock(demo="1", cars="3", birds="2")
     assert loads_yaml((tmp_path / "params.yaml").read_text())["datasets"] == ["demo", "cars", "birds"]
     assert repository("status", "--porcelain") == ""
+
+
+def test_the_drivers_are_found_by_name_when_their_environment_is_gone(repository, tmp_path, monkeypatch):
+    (tmp_path / "bin of it").rename(tmp_path / ".git" / "another")
+    monkeypatch.setenv("PATH", f"{tmp_path / '.git' / 'another'}{os.pathsep}{os.environ['PATH']}")
+    commit(repository, tmp_path, "main", lock(demo="1"), PARAMS)
+    commit(repository, tmp_path, "birds", lock(demo="1", birds="2"), PARAMS)
+    commit(repository, tmp_path, "cars", lock(demo="1", cars="3"), PARAMS)
+    repository("merge", "birds", "-m", "both")
+    assert (tmp_path / "dvc.lock").read_text() == lock(demo="1", cars="3", birds="2")
 
 
 def test_git_stops_at_a_stage_changed_on_both_sides(repository, tmp_path):

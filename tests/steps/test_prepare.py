@@ -45,7 +45,7 @@ def test_a_folder_is_prepared_without_dvc_and_with_the_same_bytes(corpus, here, 
     prepare.prepare_in_folder("small", here / "out", Asked(root=corpus))
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "small: 1 duplicate, 21 ok, 1 silent, 1 truncated"
-    assert out[1].startswith("small: 21 clips of 5 s in 4 shards, from 0.00 hours of audio")
+    assert out[1].startswith("small: 21 clips of 5 s in 4 shards, from 16.7 s of audio")
     by_stage = Run(
         corpus, here / "stages", load_data_params(), {"window_s": 5.0, "split": "grouped-5fold", "num_shards": None}
     )
@@ -233,6 +233,33 @@ def test_two_runs_in_one_folder_do_not_meet(here, corpus):
     assert not lock.exists()
 
 
+def test_ray_that_is_not_installed_is_said_before_anything_is_written(here, corpus, monkeypatch):
+    monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
+    message = r"^engine: expected Ray, found none; run: pip install 'audioprep\[ray\]'$"
+    with pytest.raises(ConfigError, match=message):
+        prepare.prepare_in_folder("small", here / "out", Asked(root=corpus, engine="ray"))
+    assert not list(here.iterdir())
+    (here / "params.yaml").write_text(PARAMS)
+    with pytest.raises(ConfigError, match=message):
+        prepare.prepare_in_project("small", Asked(root=corpus, engine="ray"))
+    assert (here / "params.yaml").read_text() == PARAMS
+
+
+def test_a_name_that_is_unknown_may_be_that_of_a_folder(here):
+    message = r"^corpus: expected one of .+, got 'birds'; .+; for recordings of your own add --root FOLDER$"
+    with pytest.raises(DatasetError, match=message):
+        prepare.prepare_in_folder("birds", here / "out", Asked())
+    assert not list(here.iterdir())
+
+
+def test_a_file_that_is_no_archive_is_refused_before_it_is_taken(here):
+    (here / "notes.txt").write_text("no archive")
+    message = r"notes\.txt: expected an archive, zip or tar, got a file of another kind; give another --archive$"
+    with pytest.raises(FetchError, match=message):
+        prepare.prepare_in_folder("esc50", here / "out", Asked(archives=(here / "notes.txt",)))
+    assert not (here / "out").exists()
+
+
 def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, capsys):
     (here / "params.yaml").write_text(PARAMS)
     params = load_data_params()
@@ -325,7 +352,7 @@ def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_ch
     calls = []
     (here / "params.yaml").write_text(PARAMS)
     monkeypatch.setattr(prepare, "_repro", lambda *arguments: calls.append(arguments))
-    monkeypatch.setattr(prepare, "_summary", lambda *_: iter(["done"]))
+    monkeypatch.setattr(prepare, "prepared_lines", lambda *_: iter(["done"]))
     prepare.prepare_in_project("birds", Asked(root=corpus))
     prepare.prepare_in_project("demo", Asked())
     (here / "data" / "archives" / "demo").mkdir(parents=True)

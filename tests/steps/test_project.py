@@ -52,8 +52,10 @@ def answer(monkeypatch):
 
 def test_a_command_is_printed_as_it_can_be_pasted(answer, capsys):
     answer(0, "WARNING: mind this\n")
-    assert dvc("get", "a b", quiet=True) == "out"
+    dvc("get", "a b")
     assert capsys.readouterr() == ("$ dvc get 'a b'\n", "WARNING: mind this\n")
+    assert dvc("status", quiet=True) == "out"
+    assert capsys.readouterr().out == "", "what only asks is no news"
 
 
 def test_an_error_of_dvc_is_one_line(answer):

@@ -134,3 +134,27 @@ def test_too_many_late_files_fail_the_stage(corpus, tmp_path, hanging):
     hanging[0] = False
     with_rule(run, max_decode_s=30.0, max_bad_fraction=0.05).resample()
     assert "bell--1" not in statuses(run)
+
+
+def test_a_lower_bound_counts_for_what_is_published_too(corpus, tmp_path):
+    run = with_rule(Run(corpus, tmp_path))
+    run.download()
+    run.resample()
+    before = tree(run.layout.audio)
+    with_rule(run, max_bad_fraction=0.02)
+    message = (
+        r"^small: expected at most 0\.02 of 24 files unusable: 1 failed: rain/7\.wav \(truncated: .+unusable\.csv; mend"
+    )
+    with pytest.raises(DatasetError, match=message):
+        run.resample()
+    assert tree(run.layout.audio) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"a": []}', '{"a": "soon"}'])
+def test_a_damaged_note_of_timeouts_is_none(corpus, tmp_path, text):
+    run = Run(corpus, tmp_path)
+    run.layout.work.mkdir(parents=True)
+    (run.layout.work / "timeouts.json").write_text('{"a": 1}')
+    assert resample_step._timeouts(run.layout) == {"a": 1.0}
+    (run.layout.work / "timeouts.json").write_text(text)
+    assert resample_step._timeouts(run.layout) == {}

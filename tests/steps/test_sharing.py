@@ -216,12 +216,13 @@ def test_what_git_lacks_is_said(dvc, tmp_path, monkeypatch, capsys):
     git("init", "-q", "-b", "main")
     assert advice() == [
         "git: others need what is not committed: dvc.lock, params.yaml; git add --all && git commit",
-        "git: others need this branch, which is on no server: git push -u origin HEAD",
+        "git: others need this repository, which is on no server: git remote add origin URL && git push -u origin HEAD",
     ]
     git("add", "--all")
     git("commit", "-q", "-m", "all")
     git("init", "-q", "--bare", "../server.git")
     git("remote", "add", "origin", "../server.git")
+    assert advice() == ["git: others need this branch, which is on no server: git push -u origin HEAD"]
     git("push", "-q", "-u", "origin", "HEAD")
     assert advice() == ["git: all is pushed; elsewhere: git pull && audioprep restore"]
     git("commit", "-q", "--allow-empty", "-m", "more")

@@ -7,7 +7,7 @@ import pytest
 
 from audioprep.errors import ShardError
 from audioprep.steps import verify as step
-from audioprep.steps.verify import verify
+from audioprep.steps.verify import report, verify
 
 PART = "part-000001.parquet"
 
@@ -48,8 +48,11 @@ def test_what_was_prepared_is_whole(out):
     (line,) = logmel.lines()
     assert "logmel: 5 files, " in line
     assert line.endswith(", as their index says")
-    (raw,) = verify(out / "raw")
-    assert next(raw.lines()).endswith("raw: tables read: 4; it has no index, so nothing vouches for their bytes")
+    (line,) = report(verify(out / "raw"))
+    assert line.endswith("small: 4 tables of raw can be read; these have no index, which would tell of other bytes")
+    lines = list(report(verify(out)))
+    assert len(lines) == 5
+    assert "small: 9 tables of card, loudness, raw, splits can be read; " in lines[-1]
 
 
 def truncate(path):
@@ -119,7 +122,27 @@ def test_a_disk_that_does_not_read_is_named(out, monkeypatch):
     assert set(wrong_in(out / "logmel").values()) == {"expected to read it, got Input/output error"}
 
 
-def test_where_nothing_was_prepared(tmp_path):
-    for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(ShardError, match=r"expected data, data/<corpus> or a folder of a corpus, found nothing"):
-            verify(path)
+def test_where_nothing_was_prepared(tmp_path, out):
+    message = r"expected data, data/<corpus> or a folder of a corpus, found {}; run `audioprep prepare` first$"
+    (tmp_path / "empty").mkdir()
+    for path, found in (("empty", "nothing that was prepared"), ("none", "no such folder")):
+        with pytest.raises(ShardError, match=message.format(found)):
+            verify(tmp_path / path)
+    for path, found in (("audio/shar", "nothing that was prepared"), ("audio/_index.json", "a file")):
+        with pytest.raises(ShardError, match=rf"found {found}; give the folder that it is part of, {out}/audio$"):
+            verify(out / path)
+
+
+def test_a_folder_that_lies_beside_corpora_hides_none(out):
+    shutil.copytree(out / "audio", out.parent / "moved")
+    assert [checked.folder.name for checked in verify(out.parent)][:2] == ["moved", "audio"]
+
+
+@pytest.mark.parametrize("name", ["audio/a.wav", "raw/photo.nef", "cuts/a", "logmel/part-00000-1b2c.snappy.parquet"])
+def test_a_folder_of_somebody_else_is_none_of_ours(tmp_path, name):
+    path = tmp_path / "theirs" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("theirs")
+    for folder in (tmp_path, path.parent.parent, path.parent):
+        with pytest.raises(ShardError, match=r"found nothing that was prepared; run `audioprep prepare` first$"):
+            verify(folder)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from audioprep.io.archives.archive_set import ArchiveSet
+from audioprep.io.archives.archive_set import ArchiveSet, is_archive
 from audioprep.io.archives.folders import Folder, FolderMembers
 from audioprep.io.archives.members import UNREADABLE, Member, Members, Place, Source, first_and_more
 
-__all__ = ["UNREADABLE", "FolderMembers", "Member", "Members", "Place", "open_members"]
+__all__ = ["UNREADABLE", "FolderMembers", "Member", "Members", "Place", "is_archive", "open_members"]
 
 
 def open_members(places: Sequence[Place], work: Path) -> Members:

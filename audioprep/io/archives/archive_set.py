@@ -17,6 +17,7 @@ METADATA_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
+_HEAD_BYTES = _TAR_MAGIC_AT + len(_TAR_MAGIC)
 # Raise it with any change of what an index holds.
 _INDEX_VERSION = 1
 # Each has one or two open files.
@@ -108,10 +109,18 @@ def _key(place: Place) -> str:
     return fingerprint(*files)
 
 
+def is_archive(path: Path) -> bool:
+    """Tell whether a file starts as archives do, or at least is named so."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    is_named = path.name.lower().endswith((".zip", ".tar"))
+    return is_named or head.endswith(_TAR_MAGIC) or is_compressed(head) or head.startswith(_ZIP_MAGIC)
+
+
 def _opened(paths: Sequence[Path], plain: Path) -> Archive:
     """Return an archive of the kind that its bytes, or else its name, show."""
     with open_joined(paths) as file:
-        head = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
+        head = file.read(_HEAD_BYTES)
     name = paths[-1].name.lower()
     if head.endswith(_TAR_MAGIC) or is_compressed(head):
         return TarArchive(paths, plain)

@@ -63,8 +63,9 @@ class Folder(Source):
     @cached_property
     def _path_of(self) -> dict[str, str]:
         where = str(self._root)
-        names = {path: name for path in self._walk() if (name := checked_name(where, path)) is not None}
-        return {self._prefix + name: path for path, name in names.items()}
+        # In a folder a backslash is a letter like any other; between folders it stands in archives only.
+        paths = (path for path in self._walk() if checked_name(where, path.replace("\\", "_")) is not None)
+        return {self._prefix + path: path for path in paths}
 
     def _walk(self) -> Iterator[str]:
         start = len(os.path.join(self._root, ""))  # noqa: PTH118 - plain strings here: there may be millions

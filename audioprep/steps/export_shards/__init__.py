@@ -46,8 +46,10 @@ def check_target(target: str, out: Path) -> None:
         raise DatasetError(unknown_name("--to", target, FORMATS))
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DatasetError(
-            f"{out}: expected a new or an empty folder, got one that holds something; give another --out"
+            f"{out}: expected a new or an empty folder, got one that holds something; delete it, or give another --out"
         )
+    if out.resolve() == Path.cwd():
+        raise DatasetError(f"{out}: expected a folder that is made anew, got the current one; name another with --out")
 
 
 def export_shards(content: Content, target: str, out: Path) -> None:
@@ -63,6 +65,7 @@ def export_shards(content: Content, target: str, out: Path) -> None:
         ShardError: A shard is damaged.
     """
     check_target(target, out)
+    out = out.resolve()  # of a link, the folder that it stands for
     temporary = fresh_folder(out.with_name(f".{out.name}.part"))
     try:
         FORMATS[target](content, temporary)

@@ -6,6 +6,7 @@ Files    features.npy [K, N, M], audio.npy [K, T] int16
          fold<k>/     train.npy, valid.npy, test.npy: rows; mean.npy, std.npy [M]: of the features of train
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.lib.format import open_memmap
 
 from audioprep.io.audio import decode_stored
 from audioprep.steps.export_shards.content import ROLES, Content
-from audioprep.steps.export_shards.readme import readme_text, write_description
+from audioprep.steps.export_shards.readme import Snippet, readme_text, write_description
 
 _PCM_FULL_SCALE = 32768
 
@@ -48,7 +49,9 @@ def write_numpy(content: Content, out: Path) -> None:
     for fold in content.split.roles:
         _write_fold(content, fold, out / f"fold{fold}")
     write_description(content, out)
-    (out / "README.md").write_text(readme_text(content, _code(content)), encoding="utf-8")
+    (out / "README.md").write_text(
+        readme_text(content, list(_files(content, arrays)), _code(content)), encoding="utf-8"
+    )
 
 
 def _targets(content: Content) -> np.ndarray:
@@ -72,12 +75,29 @@ def _write_fold(content: Content, fold: int, out: Path) -> None:
         np.save(out / "std.npy", std_M)
 
 
-def _code(content: Content) -> str:
-    fold = f"fold{content.fold}"
-    lines = ["import numpy as np", "", f'train, targets = np.load("{fold}/train.npy"), np.load("targets.npy")']
+def _files(content: Content, arrays: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, array in arrays.items():
+        yield f"`{name}.npy`", f"{list(array.shape)}, {array.dtype}: a row a clip"
+    yield (
+        "`targets.npy`",
+        "a column a class, 1 where the clip has it" if content.is_multi_label else "number of the class",
+    )
+    yield "`ids.txt`", "the clip of each row"
+    yield (
+        "`fold<k>/`",
+        "rows of `train`, `valid` and `test` where fold k is tested"
+        + ("; `mean`, `std` of the features of train, a value a bin" if content.kind is not None else ""),
+    )
+
+
+def _code(content: Content) -> Snippet:
+    fold = f"{{folder}}/fold{content.fold}"
+    lines = [
+        f'train, targets = np.load(f"{fold}/train.npy"), np.load(f"{{folder}}/targets.npy")',
+    ]
     if content.kind is not None:
-        lines += ['features = np.load("features.npy", mmap_mode="r")']
-        lines += [f'x = (features[train] - np.load("{fold}/mean.npy")) / np.load("{fold}/std.npy")']
+        lines += ['features = np.load(f"{folder}/features.npy", mmap_mode="r")']
+        lines += [f'x = (features[train] - np.load(f"{fold}/mean.npy")) / np.load(f"{fold}/std.npy")']
     if content.with_audio:
-        lines += ['audio = np.load("audio.npy", mmap_mode="r")[train] / 32768']
-    return "\n".join([*lines, "y = targets[train]"])
+        lines += ['audio = np.load(f"{folder}/audio.npy", mmap_mode="r")[train] / np.float32(32768)']
+    return Snippet(["import numpy as np"], [*lines, "y = targets[train]"])

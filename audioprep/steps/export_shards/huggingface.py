@@ -6,6 +6,7 @@ Columns  id, label (or labels), group, attributes (JSON), gain_db, and <kind> [N
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audioprep.steps.export_shards.content import Content, Sample
-from audioprep.steps.export_shards.readme import readme_text, write_description
+from audioprep.steps.export_shards.readme import Snippet, readme_text, write_description
 
 _SPLIT_NAMES = {"train": "train", "valid": "validation", "test": "test"}
 _ROW_GROUP_CLIPS = 100  # what the Hub's viewer reads at a time
@@ -40,7 +41,8 @@ def write_huggingface(content: Content, out: Path) -> None:
         for role, writer in writers.items()
     ]
     (out / "README.md").write_text(
-        _head(content, columns, splits) + readme_text(content, _code(content)), encoding="utf-8"
+        _head(content, columns, splits) + readme_text(content, _files(content, columns), _code(content)),
+        encoding="utf-8",
     )
 
 
@@ -147,11 +149,19 @@ def _value(content: Content, name: str, sample: Sample) -> object:
     return sample.id if name == "id" else custom[name]
 
 
-def _code(content: Content) -> str:
-    lines = ["import os", "", "from datasets import load_dataset", ""]
+def _files(content: Content, columns: dict[str, _Column]) -> list[tuple[str, str]]:
+    names = ", ".join(f"`{_SPLIT_NAMES[role]}-*`" for role in content.counts)
+    return [(f"`data/` {names}", f"Parquet with the columns {', '.join(columns)}")]
+
+
+def _code(content: Content) -> Snippet:
+    names = "Audio, load_dataset" if content.with_audio else "load_dataset"
+    imports = ["import os", "", f"from datasets import {names}"]
+    lines = ["dataset = load_dataset(os.path.abspath(folder))"]
     if content.with_audio:
-        lines += ["# torchcodec decodes the sound; without it: .cast_column('audio', Audio(decode=False)) gives FLAC"]
-    return "\n".join([*lines, 'dataset = load_dataset(os.getcwd()).with_format("torch")'])
+        lines += ["# FLAC as bytes; without this line torchcodec decodes it"]
+        lines += ['dataset = dataset.cast_column("audio", Audio(decode=False))']
+    return Snippet(imports, [*lines, 'dataset = dataset.with_format("torch")'])
 
 
 def _head(content: Content, columns: dict[str, _Column], splits: list[dict[str, Any]]) -> str:
@@ -167,8 +177,14 @@ def _head(content: Content, columns: dict[str, _Column], splits: list[dict[str, 
             "splits": splits,
         },
     }
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    lines = [f"{key}: {_yaml(value)}" for key, value in values.items()]
     return "\n".join(["---", *lines, "---", "", ""])
+
+
+def _yaml(value: object) -> str:
+    """Return a value as JSON that is YAML too, which has fewer characters that stand for themselves."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _license(name: str) -> dict[str, str]:

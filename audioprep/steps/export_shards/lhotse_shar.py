@@ -16,7 +16,7 @@ from audioprep.io.sample_tars import SampleTars, npy_bytes
 from audioprep.io.shar import cuts_name, recording_manifest, tar_name, write_cuts
 from audioprep.io.window_cuts import hop_samples, sound_in_window
 from audioprep.steps.export_shards.content import Content, Sample
-from audioprep.steps.export_shards.readme import readme_text, write_description
+from audioprep.steps.export_shards.readme import Snippet, readme_text, write_description
 
 
 def write_lhotse_shar(content: Content, out: Path) -> None:
@@ -32,7 +32,7 @@ def write_lhotse_shar(content: Content, out: Path) -> None:
     for writer in writers.values():
         writer.close()
     write_description(content, out)
-    (out / "README.md").write_text(readme_text(content, _code(content)), encoding="utf-8")
+    (out / "README.md").write_text(readme_text(content, _files(content), _code(content)), encoding="utf-8")
 
 
 class _Writer:
@@ -117,9 +117,22 @@ def _cut(content: Content, sample: Sample) -> dict[str, Any]:
     }
 
 
-def _code(content: Content) -> str:
+def _files(content: Content) -> list[tuple[str, str]]:
+    roles = ", ".join(f"`{role}/`" for role in content.counts)
+    files = [(f"{roles} `cuts.NNNNNN.jsonl`", "lhotse cuts, labels in their supervision")]
+    files += [("`recording.NNNNNN.tar`", "their sound")] if content.with_audio else []
+    files += [("`features.NNNNNN.tar`", "their features")] if content.kind is not None else []
+    return files
+
+
+def _code(content: Content) -> Snippet:
     role = next(iter(content.counts))
-    lines = ["from lhotse import CutSet", "", f'for cut in CutSet.from_shar(in_dir="{role}"):']
+    lines = [f'for cut in CutSet.from_shar(in_dir=f"{{folder}}/{role}"):']
     lines += ["    samples = cut.load_audio()"] if content.with_audio else []
-    lines += ["    features = cut.load_features()"] if content.kind is not None else []
-    return "\n".join([*lines, '    labels = cut.supervisions[0].custom["labels"]'])
+    if content.kind is not None and content.with_audio:
+        lines += [
+            f"    features = cut.features.load()  # all {content.meta['num_frames']} frames; cut.load_features() lacks the last"
+        ]
+    elif content.kind is not None:
+        lines += ["    features = cut.load_features()"]
+    return Snippet(["from lhotse import CutSet"], [*lines, '    labels = cut.supervisions[0].custom["labels"]'])

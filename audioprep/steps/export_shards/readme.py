@@ -1,11 +1,20 @@
 """The two files that every export has beside its data: `dataset.json` for programs, `README.md` for people."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audioprep.engine import write_atomically
+from audioprep.io.window_cuts import hop_samples
 from audioprep.steps.export_shards.content import Content
+
+
+class Snippet(NamedTuple):
+    """Lines of Python that read an export; `folder` is where it lies."""
+
+    imports: Sequence[str]
+    code: Sequence[str]
 
 
 def write_description(content: Content, out: Path) -> None:
@@ -34,33 +43,50 @@ def write_description(content: Content, out: Path) -> None:
     write_atomically(out / "dataset.json", json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def readme_text(content: Content, code: str) -> str:
+def readme_text(content: Content, files: Sequence[tuple[str, str]], snippet: Snippet) -> str:
     """Return the text of `README.md`.
 
     Args:
         content: What is exported.
-        code: How it is read, as Python.
+        files: Names of the files beside it, each with what it holds.
+        snippet: How it is read.
     """
-    about, meta = content.about, content.meta
-    counts = ", ".join(f"{role} {count:,}" for role, count in content.counts.items())
-    lines = [
-        f"# {about['title']}",
-        "",
-        f"{len(content.split.classes)} classes; split `{content.split_name}`, tested on fold {content.fold}: {counts}.",
-        "",
-    ]
-    if content.kind is not None:
-        shape = f"{meta['num_frames']} frames x {meta['num_bins']} bins"
-        hop = f"a frame every {meta['rule']['hop_ms']:g} ms, centred"
-        lines += [
-            f"Features: {content.kind}, {shape}, {hop}, of clips of {meta['window_s']:g} s at {meta['rate_hz']} Hz.",
-            "",
-        ]
-    if content.with_audio:
-        lines += [f"Sound: {meta['window_s']:g} s at {meta['rate_hz']} Hz, mono, 16 bit, loudness as decided.", ""]
-    lines += ["```python", code.strip(), "```", ""]
-    lines += [f"Licence of the recordings: {about['license']}. Please cite: {about['cite']}", ""]
+    about = content.about
+    where = 'folder = "."  # where this README is; its path where you are elsewhere'
+    lines = [f"# {about['title']}", "", f"{_counts(content)}.", "", *_features(content), *_sound(content)]
+    lines += ["```python", *snippet.imports, "", where, *snippet.code, "```", "", "| file | what |", "| --- | --- |"]
+    lines += [f"| {names} | {what} |" for names, what in (*files, ("`dataset.json`", _described(content)))]
+    lines += ["", f"Licence of the recordings: {about['license']}. Please cite: {about['cite'] or '-'}", ""]
     if about["notice"]:
         lines += [about["notice"], ""]
-    lines += ["`dataset.json` has the classes, the rule of the features, and their mean and deviation over train.", ""]
     return "\n".join(lines)
+
+
+def _counts(content: Content) -> str:
+    counts = ", ".join(f"{role} {count:,}" for role, count in content.counts.items())
+    folds = f", tested on fold {content.fold} of {len(content.split.roles)}" if len(content.split.roles) > 1 else ""
+    return f"{len(content.split.classes)} classes; split `{content.split_name}`{folds}: {counts}"
+
+
+def _features(content: Content) -> list[str]:
+    if content.kind is None:
+        return []
+    meta = content.meta
+    frames = f"1 + {content.window_samples} // {hop_samples(meta)}, centred every {meta['rule']['hop_ms']:g} ms"
+    clips = f"clips of {meta['window_s']:g} s at {meta['rate_hz']} Hz"
+    return [
+        f"Features: {content.kind}, {meta['num_frames']} frames ({frames}) x {meta['num_bins']} bins, of {clips}.",
+        "",
+    ]
+
+
+def _sound(content: Content) -> list[str]:
+    if not content.with_audio:
+        return []
+    meta = content.meta
+    return [f"Sound: {meta['window_s']:g} s at {meta['rate_hz']} Hz, mono, 16 bit, loudness as decided.", ""]
+
+
+def _described(content: Content) -> str:
+    features = f", the rule of the features, and mean and deviation of each bin over train of fold {content.fold}"
+    return f"the classes in the order of their numbers, counts, split and folds{features if content.kind else ''}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audioprep.io.sample_tars import SampleTars, npy_bytes
 from audioprep.steps.export_shards.content import Content, Sample
-from audioprep.steps.export_shards.readme import readme_text, write_description
+from audioprep.steps.export_shards.readme import Snippet, readme_text, write_description
 
 
 def write_webdataset(content: Content, out: Path) -> None:
@@ -32,7 +32,7 @@ def write_webdataset(content: Content, out: Path) -> None:
     for tar in tars.values():
         tar.close()
     write_description(content, out)
-    (out / "README.md").write_text(readme_text(content, _code(content)), encoding="utf-8")
+    (out / "README.md").write_text(readme_text(content, _files(content), _code(content)), encoding="utf-8")
 
 
 def sample_key(clip_id: str) -> str:
@@ -58,15 +58,25 @@ def _members(content: Content, sample: Sample) -> dict[str, bytes]:
     return members
 
 
-def _code(content: Content) -> str:
+def _files(content: Content) -> list[tuple[str, str]]:
+    parts = ["`.cls`: number of the class"] if not content.is_multi_label else []
+    parts += ["`.npy`: features"] if content.kind is not None else []
+    parts += ["`.flac`: sound"] if content.with_audio else []
+    names = ", ".join(f"`{role}-NNNNNN.tar`" for role in content.counts)
+    return [
+        (names, ", ".join([*parts, "`.json`: id, labels, `targets` (their numbers), group and more"]) + " of each clip")
+    ]
+
+
+def _code(content: Content) -> Snippet:
     role, last = next(iter(content.counts)), content.num_shards(next(iter(content.counts))) - 1
     shards = f"{role}-{{000000..{last:06d}}}.tar" if last else f"{role}-000000.tar"
     wanted = ["npy"] if content.kind is not None else []
     wanted += ["flac"] if content.with_audio else []
     wanted += ["json" if content.is_multi_label else "cls"]
-    lines = ["import webdataset as wds", ""]
+    lines = [f'tars = folder + "/{shards}"']
     lines += [
-        f'samples = wds.WebDataset("{shards}", shardshuffle=False).shuffle(1000).decode().to_tuple("{" ".join(wanted)}")'
+        f'samples = wds.WebDataset(tars, shardshuffle=False).shuffle(1000).decode().to_tuple("{" ".join(wanted)}")'
     ]
     lines += ["# flac stays bytes: soundfile.read(io.BytesIO(flac)) decodes it"] if content.with_audio else []
-    return "\n".join(lines)
+    return Snippet(["import webdataset as wds"], lines)

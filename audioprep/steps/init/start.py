@@ -5,10 +5,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from audioprep.config.lock import LOCK, lock_text
 from audioprep.console import say
+from audioprep.datasets.folder import AUDIO_SUFFIXES
 from audioprep.errors import ProjectError
 from audioprep.steps.init.files import (
     DVC_CONFIG,
@@ -21,6 +23,7 @@ from audioprep.steps.init.files import (
     original,
     write,
 )
+from audioprep.steps.project import reasons
 
 
 def start(folder: Path) -> None:
@@ -36,6 +39,7 @@ def start(folder: Path) -> None:
     kept = kept_files()
     files = {**kept, PARAMS: original(PARAMS).read_text(encoding="utf-8")}
     _check_free(folder, files)
+    recording = next(_recordings_in(folder), None)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / ".dvc").is_dir():
         _init(folder)
@@ -47,6 +51,11 @@ def start(folder: Path) -> None:
     lock = make_lock(folder, kept)
     write(folder / LOCK, lock_text(lock))
     say(f"{folder}: a project for audioprep {lock.version}")
+    if recording is not None:
+        say(
+            f"{folder}: recordings are in it, as {recording}, and `git add -A` would take them into git; move them to a folder "
+            "of their own outside, and prepare them with: audioprep prepare NAME --root THAT_FOLDER"
+        )
     _say_next(folder)
 
 
@@ -73,23 +82,31 @@ def _init(folder: Path) -> None:
     command = [git, "rev-parse", "--show-cdup"]
     inside = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if inside.returncode:
-        _run(folder, git, "init", "--quiet")
+        _run(folder, "git init --quiet", git)
         say(f"{folder}: git init")
-    below = ["--subdir"] if inside.stdout.strip() else []
-    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *below)
-    say(" ".join([f"{folder}: dvc init", *below]))
+    command_line = "dvc init --subdir" if inside.stdout.strip() else "dvc init"
+    _run(
+        folder, command_line, sys.executable, "-m", "dvc"
+    )  # not --quiet, which keeps the reason of a failure to itself
+    say(f"{folder}: {command_line}")
     write(folder / DVC_CONFIG, original(DVC_CONFIG).read_text(encoding="utf-8"))
 
 
-def _run(folder: Path, *command: str) -> None:
-    quiet = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+def _run(folder: Path, command_line: str, *program: str) -> None:
+    """Run a command line, whose first word stands for the program."""
+    command, quiet = [*program, *command_line.split()[1:]], {**os.environ, "DVC_NO_ANALYTICS": "1"}
     result = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if result.returncode:
-        said = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[0]
+        said = next(reasons(result.stderr), f"exit status {result.returncode}")
         raise ProjectError(
-            f"{folder}: expected `{Path(command[0]).name} {' '.join(command[1:])}` to work, got {said}; mend that, and run "
-            "the same command again"
+            f"{folder}: expected `{command_line}` to work, got {said}; mend that, and run the same command again"
         )
+
+
+def _recordings_in(folder: Path) -> Iterator[str]:
+    """Yield recordings that lie in a folder or one folder below, which is where those of a corpus lie."""
+    files = (path for pattern in ("*", "[!.]*/*") for path in sorted(folder.glob(pattern)))
+    return (path.relative_to(folder).as_posix() for path in files if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def _say_next(folder: Path) -> None:

@@ -6,7 +6,7 @@ from audioprep.config.base import read_mapping
 from audioprep.config.lock import LOCK, ProjectLock, lock_text, read_lock
 from audioprep.console import say
 from audioprep.engine import file_sha256
-from audioprep.errors import ProjectError
+from audioprep.errors import ConfigError, ProjectError
 from audioprep.steps.init.files import (
     PARAMS,
     complete_lists,
@@ -31,6 +31,7 @@ def update(folder: Path) -> None:
 
     Raises:
         ProjectError: There is no project, or an edited file is in the way of a new one; then nothing is written.
+        ConfigError: A parameter file is damaged.
     """
     lock = read_lock(folder / LOCK)
     if lock is None:
@@ -40,7 +41,7 @@ def update(folder: Path) -> None:
         )
     files = kept_files()
     params = folder / PARAMS
-    read_mapping(params)  # says in one line what is wrong with a file that is no YAML
+    _check_recipes(read_mapping(params).get("recipes"))
     text, added = completed(params.read_text(encoding="utf-8"), original(PARAMS).read_text(encoding="utf-8"))
     edited = {
         name for name in files if (folder / name).exists() and not _is_as_written(folder, name, files[name], lock)
@@ -61,6 +62,18 @@ def update(folder: Path) -> None:
     new = make_lock(folder, files)
     write(folder / LOCK, lock_text(new))
     _say_code(folder, lock, new)
+
+
+def _check_recipes(recipes: object) -> None:
+    """Refuse recipes that hold something else where new parameters are to go."""
+    wanted = {} if recipes is None else recipes
+    rules = (
+        {f"recipes.{name}": rule for name, rule in wanted.items()} if isinstance(wanted, dict) else {"recipes": wanted}
+    )
+    for where, rule in rules.items():
+        if not isinstance(rule, dict):
+            got = "nothing" if rule is None else repr(rule)
+            raise ConfigError(f"{PARAMS} {where}: expected names and values, got {got}; fill them in, or take it out")
 
 
 def _is_as_written(folder: Path, name: str, text: str, lock: ProjectLock) -> bool:
@@ -86,7 +99,10 @@ def _remove_dropped(folder: Path, lock: ProjectLock, files: dict[str, str]) -> N
 
 def _say_code(folder: Path, before: ProjectLock, now: ProjectLock) -> None:
     changed = sorted(name for name, digest in now.code.items() if before.code.get(name) != digest)
-    say(f"{folder}: a project for audioprep {now.version}, before for {before.version}")
+    if now.version == before.version:
+        say(f"{folder}: a project for audioprep {now.version}, which is the installed one")
+    else:
+        say(f"{folder}: a project for audioprep {now.version}, before for {before.version}")
     if changed:
         say(f"Stages with new code, which `dvc repro` runs again: {', '.join(changed)}")
     else:

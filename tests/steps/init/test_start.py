@@ -166,3 +166,24 @@ def test_what_git_or_dvc_says_is_passed_on(tmp_path, monkeypatch):
     message = r": expected `git init --quiet` to work, got fatal: .+; mend that, and run the same command again$"
     with pytest.raises(ProjectError, match=message):
         start(Path(tmp_path))
+
+
+def test_what_dvc_says_is_passed_on(tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / ".dvc").write_text("a file")
+    message = r"new: expected `dvc init` to work, got unexpected error - .+File exists.+; mend that, and run the same command again$"
+    with pytest.raises(ProjectError, match=message):
+        start(folder)
+
+
+def test_recordings_in_the_folder_are_pointed_at(tmp_path, capsys):
+    for name in ("new/dog/2.wav", "new/dog/1.WAV", "new/.trash/0.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    start(tmp_path / "new")
+    said = capsys.readouterr().out
+    assert (
+        f"{tmp_path}/new: recordings are in it, as dog/1.WAV, and `git add -A` would take them into git; move them"
+        in said
+    )

@@ -1,5 +1,7 @@
 """A project and a new version: what is renewed, what is left alone, what runs again."""
 
+import re
+
 import pytest
 
 from audioprep.config.lock import LOCK, read_lock
@@ -26,7 +28,11 @@ def test_the_same_version_changes_nothing(team, capsys):
     before = contents(team)
     update(team)
     assert contents(team) == before
-    assert capsys.readouterr().out.splitlines()[1:] == ["No stage has new code: nothing runs again for that reason"]
+    version = read_lock(team / LOCK).version
+    assert capsys.readouterr().out.splitlines() == [
+        f"{team}: a project for audioprep {version}, which is the installed one",
+        "No stage has new code: nothing runs again for that reason",
+    ]
 
 
 def test_a_version_with_the_same_code_changes_no_parameter_of_dvc(team, release, capsys):
@@ -111,3 +117,18 @@ def test_a_damaged_file_is_one_line(team, name):
     (team / name).write_text("<<<<<<< ours\na: [")
     with pytest.raises(ConfigError, match=rf"{name}: expected .+; mend the file$"):
         update(team)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "where", "got"),
+    [("{demo: }", "recipes.demo", "nothing"), ("{demo: 7}", "recipes.demo", "7"), ("[demo]", "recipes", "['demo']")],
+)
+def test_recipes_without_rules_are_one_line(team, recipes, where, got):
+    (team / "params.yaml").write_text(f"datasets: [demo]\nrecipes: {recipes}\n")
+    before = contents(team)
+    message = rf"^params\.yaml {re.escape(where)}: expected names and values, got {re.escape(got)}; fill them in, or take it out$"
+    with pytest.raises(ConfigError, match=message):
+        update(team)
+    assert contents(team) == before
+    (team / "params.yaml").write_text("datasets: [demo]\nrecipes:\n")
+    update(team)

@@ -1,0 +1,67 @@
+"""What was prepared, said at the end of the run: how much it is, and where it lies."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from audioprep.console import counted
+from audioprep.engine import read_index
+from audioprep.io.layout import Layout
+from audioprep.io.ledger import read_about
+from audioprep.io.tables import read_table
+from audioprep.steps.audit import audit
+from audioprep.steps.audit.report import headline
+
+
+def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Iterator[str]:
+    """Yield what a corpus is, line by line.
+
+    Args:
+        layout: Where it lies.
+        split_name: Its split.
+        kinds: Its features.
+
+    Raises:
+        ShardError: A stage has not run.
+    """
+    audio, made = read_index(layout.audio), read_index(layout.features(kinds[0]))
+    durations_s = read_table(layout.audio / "facts.parquet", ["duration_s"])["duration_s"].to_pylist()
+    clips, shards = sum(shard["rows"] for shard in made["shards"]), len(made["shards"])
+    window_s = made["window_s"]
+    in_project = layout.data == Layout.in_project(layout.dataset).data
+    yield (
+        f"{layout.dataset}: {counted(clips, 'clip')} of {window_s:g} s in {counted(shards, 'shard')}, from "
+        f"{duration_text(sum(durations_s))} of audio"
+    )
+    shortest, median, longest = min(durations_s), statistics.median(durations_s), max(durations_s)
+    is_same = f"{shortest:.1f}" == f"{longest:.1f}"
+    yield "  lengths   " + (
+        f"all {median:.1f} s" if is_same else f"{shortest:.1f} to {longest:.1f} s, median {median:.1f} s"
+    )
+    if read_about(layout)["recipe"] == "folder":
+        yield from _window_hint(layout.dataset, split_name, window_s, median, in_project=in_project)
+    yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
+    yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
+    yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
+    yield f"  card      {layout.data / 'card.md'}"
+    where = "" if in_project else f" --data {layout.data}"
+    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}{where}`"
+
+
+def duration_text(duration_s: float) -> str:
+    """Return a duration for people: `18.0 s`, `7.9 min`, `2.8 hours`."""
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    return f"{duration_s / 60:.1f} min" if duration_s < 3600 else f"{duration_s / 3600:,.1f} hours"
+
+
+def _window_hint(name: str, split: str, window_s: float, median_s: float, *, in_project: bool) -> Iterator[str]:
+    """Say where the window does not suit a user's recordings, of which nobody else knows how long they are."""
+    if window_s / 2 <= median_s <= window_s:
+        return
+    what = (
+        "longer than the window, and cut to it" if median_s > window_s else "under half the window, the rest is padding"
+    )
+    fitting = f"{median_s:.2g}"
+    rule = f"recipes: {{{name}: {{recipe: folder, window_s: {fitting}, split: {split}}}}}"
+    how = f"set recipes.{name}.window_s in params.yaml" if in_project else f"write a ./params.yaml with {rule}"
+    yield f"  window    {window_s:g} s; most recordings are {what}: {how}, and run this again"
