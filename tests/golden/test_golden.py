@@ -90,12 +90,20 @@ def shards(tmp_path_factory):
             ],
         }
     }
+    tar = audio / "shar" / "recording.000000.tar"
+    tar.parent.mkdir()
+    (audio / tar.name).rename(tar)
     cuts = [{"id": row["id"], "start": 160, "stop": 7000, "gain_db": 3.5, "pad": "zeros"} for row in facts]
     rules = FeatureRules().model_dump(mode="json")
     for kind in rules["kinds"]:
         out = tmp_path_factory.mktemp(kind)
-        tar = audio / "recording.000000.tar"
-        arguments = {"shard": 0, "audio": str(tar), "audio_sha256": file_sha256(tar), "kind": kind, "rule": rules[kind]}
+        arguments = {
+            "shard": 0,
+            "audio": str(audio),
+            "audio_sha256": file_sha256(tar),
+            "kind": kind,
+            "rule": rules[kind],
+        }
         features_step.make_feature_shard({**arguments, "rate_hz": 16000, "window_s": 0.5, "cuts": cuts}, out)
         values = np.stack(pq.read_table(out / "part-000000.parquet")[kind].to_numpy()).astype(float)
         found[kind] = {
