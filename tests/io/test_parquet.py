@@ -71,7 +71,9 @@ def test_damaged_shards_are_named(folder: Path) -> None:
 def test_shards_of_two_rules_are_refused(folder: Path, tmp_path: Path) -> None:
     write_features(tmp_path / "other", IDS, VALUES_KNM, num_shards=3, meta={"rate_hz": 32000})
     (tmp_path / "other/part-000002.parquet").replace(folder / "part-000002.parquet")
-    with pytest.raises(ShardError, match=r"part-000002.parquet: expected the rule of the other shards, got another"):
+    with pytest.raises(
+        ShardError, match=r"part-000002.parquet: expected the rule of the other shards and of the index, got another"
+    ):
         read_features(folder, IDS)
 
 
