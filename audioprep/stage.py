@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from audioprep.closure import code_hash
-from audioprep.config.lock import read_lock
+from audioprep.closure import PACKAGE, ROOT, code_hash
+from audioprep.config.lock import ProjectLock, read_lock
 from audioprep.errors import ConfigError, ProjectError, one_line_errors
 
 
@@ -35,20 +35,35 @@ def run_stage(main: Callable[..., None]) -> None:
 
 
 def check_code(script: Path) -> None:
-    """Check that the installed version has the code that the project's outputs are said to be made with.
+    """Check that the code which runs is the code that the project's outputs are said to be made with.
 
-    In a checkout of this package there is nothing to check: DVC looks at its files.
+    In a checkout DVC looks at the files of its own package, in a team's project at what `audioprep.lock` notes.
 
     Args:
         script: The stage's script; the current folder is the project's.
 
     Raises:
-        ProjectError: The code is another one; it says which version it should be.
+        ProjectError: The code is another one; it says which it should be.
         ConfigError: The note of it is damaged.
     """
-    lock = read_lock()
-    if lock is None:
-        return
+    here = Path(PACKAGE, "__init__.py")
+    if here.is_file() and not here.samefile(ROOT / here):
+        _check_checkout(script, here.parent.resolve())
+    if (lock := read_lock()) is not None:
+        _check_lock(script, lock)
+
+
+def _check_checkout(script: Path, package: Path) -> None:
+    """Check that a package elsewhere, as with the environment of another checkout, has the same code as the one here."""
+    expected, got = code_hash(script, package.parent), code_hash(script)
+    if expected != got:
+        raise ProjectError(
+            f"{script}: expected the code of {package} ({expected}), got that of {ROOT / PACKAGE} ({got}), which the "
+            "environment has installed; use this checkout's own environment, or run here: pip install -e ."
+        )
+
+
+def _check_lock(script: Path, lock: ProjectLock) -> None:
     expected, got = lock.code.get(script.stem, "none"), code_hash(script)
     if expected != got:
         from importlib.metadata import version

@@ -31,6 +31,7 @@ from threadpoolctl import threadpool_limits
 from audioprep.dsp.loudness import k_weighting, true_peak_db
 from audioprep.engine import fresh_folder
 from audioprep.io.archives import Place, open_members
+from audioprep.io.tables import FILES, rows_to_table
 from audioprep.steps.resample import make_audio_shard
 
 NUM_CLIPS = 80  # half of what a shard holds by default: its tables are written once
@@ -61,7 +62,7 @@ def shard_arguments(archive: Path, format_: str = "flac") -> dict[str, Any]:
         "rate_hz": RATE_HZ,
         "format": format_,
         "max_decode_s": 60.0,
-        "files": [{"id": Path(name).stem, "member": name, **clip} for name in names],
+        "files": rows_to_table(({"id": Path(name).stem, "member": name, **clip} for name in names), FILES),
     }
 
 

@@ -11,9 +11,9 @@ def main(dataset: str) -> None:
     from audioprep.io.layout import Layout
     from audioprep.model.evaluate import evaluate
 
-    layout, rule = Layout.in_project(dataset), load_training_params().evaluate
+    rule = load_training_params().evaluate
     checkpoints = Path("models", dataset, "checkpoints")
-    evaluate(layout.data, checkpoints, Path("reports", dataset), rule, layout.log / "train.jsonl")
+    evaluate(Layout.in_project(dataset).data, checkpoints, Path("reports", dataset), rule)
 
 
 if __name__ == "__main__":

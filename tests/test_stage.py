@@ -1,11 +1,12 @@
 """A stage script: its arguments, and the code that it must run."""
 
+import shutil
 import sys
 
 import pytest
 from import_closure import ROOT
 
-from audioprep.closure import code_hash
+from audioprep.closure import PACKAGE, code_hash
 from audioprep.config.lock import LOCK, ProjectLock, lock_text
 from audioprep.errors import ConfigError, ProjectError
 from audioprep.stage import check_code, run_stage
@@ -42,6 +43,38 @@ def test_other_code_is_refused_in_one_line(code):
     )
     with pytest.raises(ProjectError, match=message):
         check_code(TRIM)
+
+
+@pytest.fixture
+def checkout(here):
+    """A second checkout, which the environment knows nothing of."""
+    shutil.copytree(ROOT / PACKAGE, here / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    return here
+
+
+def test_the_code_of_another_checkout_is_refused_in_one_line(checkout):
+    (checkout / PACKAGE / "dsp" / "decide.py").write_text("NEW = 1\n")
+    message = (
+        rf"^\S+trim\.py: expected the code of {checkout}/audioprep \([0-9a-f]{{16}}\), got that of {ROOT}/audioprep "
+        r"\([0-9a-f]{16}\), which the environment has installed; use this checkout's own environment, or run here: "
+        r"pip install -e \.$"
+    )
+    with pytest.raises(ProjectError, match=message):
+        check_code(TRIM)
+
+
+def test_another_checkout_with_the_same_code_may_be_run(checkout):
+    with (checkout / PACKAGE / "dsp" / "decide.py").open("a") as file:
+        file.write("# a remark\n")
+    with (checkout / PACKAGE / "dsp" / "mel.py").open("a") as file:
+        file.write("NEW = 'of other stages'\n")
+    check_code(TRIM)
+
+
+def test_the_checkout_that_is_installed_is_not_compared(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("audioprep.stage.code_hash", None)
+    check_code(TRIM)
 
 
 @pytest.mark.usefixtures("here")

@@ -11,7 +11,16 @@ from audioprep.config.engine import EngineRule, num_workers
 from audioprep.engine.alone import alone, try_lock
 from audioprep.engine.earlier import Earlier, RestoreShard, dvc_cache
 from audioprep.engine.files import file_identity, file_sha256, fresh_folder, link_or_copy, write_atomically
-from audioprep.engine.index import INDEX_NAME, is_published, publish, read_index, write_index
+from audioprep.engine.index import (
+    INDEX_NAME,
+    check_file,
+    checked_file,
+    is_published,
+    listed_sha256,
+    publish,
+    read_index,
+    write_index,
+)
 from audioprep.engine.make import finished, make
 from audioprep.engine.run import run_shards
 from audioprep.engine.tasks import BESIDE, Shard, ShardFunction, ShardTask, auto_num_shards, fingerprint, shard_of
@@ -27,6 +36,8 @@ __all__ = [
     "ShardTask",
     "alone",
     "auto_num_shards",
+    "check_file",
+    "checked_file",
     "dvc_cache",
     "file_identity",
     "file_sha256",
@@ -35,6 +46,7 @@ __all__ = [
     "fresh_folder",
     "is_published",
     "link_or_copy",
+    "listed_sha256",
     "make",
     "num_workers",
     "publish",

@@ -15,8 +15,8 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from audioprep.engine.files import file_identity, file_sha256, link_or_copy
-from audioprep.engine.index import INDEX_NAME, read_index
+from audioprep.engine.files import file_identity, link_or_copy
+from audioprep.engine.index import INDEX_NAME, check_file, read_index
 from audioprep.engine.make import seal, temporary_folder
 from audioprep.engine.tasks import CACHE, Shard, ShardTask
 from audioprep.errors import ShardError
@@ -43,9 +43,7 @@ class Earlier:
             ShardError: Its bytes are not what the index says.
         """
         path = self.where(name)
-        if file_sha256(path) != self.index["files"][name]["sha256"]:
-            raise ShardError(f"{path}: expected the bytes that {INDEX_NAME} lists, got others; run its stage again")
-        return path
+        return check_file(path.parent, path.name, self.index["files"][name]["sha256"])
 
     @cached_property
     def rows(self) -> dict[int, range]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from audioprep.engine.files import file_identity, link_or_copy, write_atomically
+from audioprep.engine.files import file_identity, file_sha256, link_or_copy, write_atomically
 from audioprep.engine.log import RunLog
 from audioprep.engine.tasks import CACHE, Shard, ShardTask
-from audioprep.errors import ShardError
+from audioprep.errors import ShardError, reason_of
 
 INDEX_NAME = "_index.json"
 
@@ -68,7 +68,63 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise ShardError(f"{folder}: expected {INDEX_NAME}, found none; run the stage that makes this folder") from None
     except ValueError:
         pass
-    raise ShardError(f"{path}: expected a JSON index, got something else; delete the folder and run its stage again")
+    raise _no_index(path)
+
+
+def _no_index(path: Path) -> ShardError:
+    return ShardError(f"{path}: expected a JSON index, got something else; delete the folder and run its stage again")
+
+
+def listed_sha256(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file that the index of a finished folder vouches for, by its path in the folder.
+
+    Raises:
+        ShardError: There is no valid index.
+    """
+    index = read_index(folder)
+    try:
+        listings = [index["files"], *(entry["files"] for entry in index["shards"])]
+        return {name: file["sha256"] for listing in listings for name, file in listing.items()}
+    except (LookupError, TypeError, AttributeError):
+        raise _no_index(folder / INDEX_NAME) from None
+
+
+def check_file(folder: Path, name: str, sha256: str | None) -> Path:
+    """Return the place of a file, whose bytes are those that its folder's index lists: not every flipped bit is noticed in reading.
+
+    Args:
+        folder: The folder.
+        name: The file's path in it.
+        sha256: What the index lists; None where it knows no such file.
+
+    Raises:
+        ShardError: The file is missing, or has other bytes.
+    """
+    path = folder / name
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        found = reason_of(error)
+    if found != sha256:
+        raise ShardError(
+            f"{path}: expected sha256 {str(sha256)[:16]}, which its index lists, got {found[:200]}; make it anew: "
+            f"audioprep verify {folder} --repair"
+        )
+    return path
+
+
+def checked_file(folder: Path, name: str) -> Path:
+    """Return the place of a file in a finished folder, compared with its index as `check_file` does.
+
+    Of a folder that DVC has brought only a part of, and has compared, the index may not be there: then nothing is compared.
+
+    Raises:
+        ShardError: The file has other bytes than the index lists, or the index is damaged.
+    """
+    if not (folder / INDEX_NAME).is_file():
+        return folder / name
+    sha256 = listed_sha256(folder).get(name)
+    return folder / name if sha256 is None else check_file(folder, name, sha256)
 
 
 def is_published(out: Path, tasks: Sequence[ShardTask], header: dict[str, Any], log: Path | None = None) -> bool:

@@ -4,7 +4,9 @@ pyarrow decodes two levels for every value of a list, which takes longer than ev
 lists without nulls they say nothing that the number of values does not say, and are stepped over here. What is read:
 data pages of version 1, encoded PLAIN or BYTE_STREAM_SPLIT. Everything else is left to pyarrow.
 
-Source: Parquet format 2.11, parquet.thrift (PageHeader) and Encodings.md; Apache Thrift, compact protocol.
+The footer is read here too: pyarrow ends the process where one that is damaged is asked for its columns.
+
+Source: Parquet format 2.11, parquet.thrift and Encodings.md.
 """
 
 import zlib
@@ -15,25 +17,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-# LZ4 is the bare format here; of an older framed one, which has the same name, the pages do not unpack.
-_CODECS = {
-    "UNCOMPRESSED": None,
-    "SNAPPY": "snappy",
-    "GZIP": "gzip",
-    "BROTLI": "brotli",
-    "ZSTD": "zstd",
-    "LZ4": "lz4_raw",
-}
-_WIDTHS = {"INT32": 4, "FLOAT": 4}
-# Numbers of parquet.thrift: fields of PageHeader and DataPageHeader, and what stands in them.
+from audioprep.io.compact_protocol import read_struct
+
+# Numbers of parquet.thrift. Codecs, by their names for pyarrow; an older framed LZ4, which is 5, is not among them.
+_CODECS = {0: None, 1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
+_INT32, _FLOAT, _FIXED_BYTES = 1, 4, 7
+_WIDTHS = {_INT32: 4, _FLOAT: 4}
+_DATA_PAGE, _PLAIN, _BYTE_STREAM_SPLIT = 0, 0, 9
+# Fields of FileMetaData, SchemaElement, RowGroup and ColumnChunk,
+_SCHEMA, _ROW_GROUPS = 2, 4
+_TYPE_LENGTH, _NUM_CHILDREN = 2, 5
+_COLUMNS, _META_DATA = 1, 3
+# of ColumnMetaData,
+_COLUMN_TYPE, _PATH, _CODEC, _COLUMN_VALUES, _COLUMN_UNCOMPRESSED, _COLUMN_COMPRESSED = 1, 3, 4, 5, 6, 7
+_DATA_OFFSET, _DICTIONARY_OFFSET = 9, 11
+# and of PageHeader and DataPageHeader.
 _TYPE, _UNCOMPRESSED_BYTES, _COMPRESSED_BYTES, _CRC, _DATA_PAGE_HEADER = 1, 2, 3, 4, 5
 _NUM_VALUES, _ENCODING = 1, 2
-_DATA_PAGE, _PLAIN, _BYTE_STREAM_SPLIT = 0, 0, 9
-# Types of the compact protocol.
-_MAX_BITS = 70  # ten bytes, as in Thrift's own readers
-_TRUE, _FALSE, _BYTE, _INTEGERS, _BINARY, _STRUCT = 1, 2, 3, (4, 5, 6), 8, 12
+_TAIL_BYTES = 8  # the length of the footer, and PAR1
+# What a reader of damaged bytes may raise.
+DAMAGED = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(RecursionError, NotImplementedError, pa.ArrowException),
+)
 
 
 @dataclass(frozen=True)
@@ -57,34 +64,45 @@ class Chunk:
     codec: str | None
 
 
-def find_chunk(metadata: pq.FileMetaData, row_group: int, column: str) -> Chunk | None:
-    """Return where the values of a column of lists stand; None where only pyarrow can read them.
+def find_chunks(path: Path, column: str) -> list[Chunk | None]:
+    """Return for each row group where the values of a column of lists stand; None where only pyarrow can read them.
 
     Args:
-        metadata: The file's.
-        row_group: Its number.
+        path: The Parquet file.
         column: Name of the column.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError, LookupError, TypeError, RecursionError: Its footer is damaged.
     """
-    group = metadata.row_group(row_group)
-    for number in range(group.num_columns):
-        found, schema = group.column(number), metadata.schema.column(number)
-        if not found.path_in_schema.startswith(f"{column}."):
+    with path.open("rb") as file:
+        end = file.seek(0, 2) - _TAIL_BYTES
+        file.seek(max(end, 0))
+        start = end - int.from_bytes(file.read(4), "little")
+        if start < 0:
+            raise ValueError("no footer")
+        file.seek(start)
+        footer, _ = read_struct(memoryview(file.read(end - start)), 0)
+    leaves = [element for element in footer[_SCHEMA] if not element.get(_NUM_CHILDREN)]
+    return [_chunk_of(group, leaves, column.encode()) for group in footer[_ROW_GROUPS]]
+
+
+def _chunk_of(group: dict[int, Any], leaves: list[dict[int, Any]], column: bytes) -> Chunk | None:
+    for stored, leaf in zip(group[_COLUMNS], leaves, strict=True):
+        found = stored[_META_DATA]
+        if found[_PATH][:2] != [column, b"list"]:
             continue
-        width = schema.length if found.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(found.physical_type)
-        if (
-            found.has_dictionary_page
-            or found.compression not in _CODECS
-            or not width
-            or not schema.max_definition_level
-        ):
+        kind, codec = found[_COLUMN_TYPE], found[_CODEC]
+        width = leaf[_TYPE_LENGTH] if kind == _FIXED_BYTES else _WIDTHS.get(kind)
+        if _DICTIONARY_OFFSET in found or codec not in _CODECS or not width:
             return None
         return Chunk(
-            start=found.data_page_offset,
-            num_bytes=found.total_compressed_size,
-            num_values=found.num_values,
-            max_page_bytes=found.total_uncompressed_size,
+            start=found[_DATA_OFFSET],
+            num_bytes=found[_COLUMN_COMPRESSED],
+            num_values=found[_COLUMN_VALUES],
+            max_page_bytes=found[_COLUMN_UNCOMPRESSED],
             num_value_bytes=width,
-            codec=_CODECS[found.compression],
+            codec=_CODECS[codec],
         )
     return None
 
@@ -111,7 +129,7 @@ def read_chunk(path: Path, chunk: Chunk, out: npt.NDArray[Any], *, is_checked: b
     at = filled = 0
     try:
         while at < len(data):
-            header, at = _read_struct(data, at)
+            header, at = read_struct(data, at)
             end = at + header[_COMPRESSED_BYTES]
             # LZ4 that ends too soon leaves the rest of the page as the memory was: only the checksum tells.
             crc = None if is_checked else header.get(_CRC)
@@ -119,7 +137,7 @@ def read_chunk(path: Path, chunk: Chunk, out: npt.NDArray[Any], *, is_checked: b
                 return False
             count = _read_page(data[at:end], header, chunk, out[filled:])
             at, filled = end, filled + count
-    except (ValueError, LookupError, TypeError, OSError, RecursionError, pa.ArrowException):
+    except DAMAGED:
         return False
     return filled == chunk.num_values == len(out)
 
@@ -156,47 +174,3 @@ def _unpack(packed: npt.NDArray[np.uint8], encoding: int, num_value_bytes: int, 
             bits |= stream
     else:
         raise ValueError("another encoding")
-
-
-def _read_struct(data: memoryview, at: int) -> tuple[dict[int, Any], int]:
-    """Return the fields of a Thrift struct by number, and where it ends; strings are stepped over."""
-    fields: dict[int, Any] = {}
-    number = 0
-    while head := data[at]:
-        at += 1
-        step, kind = head >> 4, head & 15
-        if step:
-            number += step
-        else:
-            number, at = _read_integer(data, at)
-        if kind in {_TRUE, _FALSE}:
-            fields[number] = kind == _TRUE
-        elif kind == _BYTE:
-            fields[number], at = data[at], at + 1
-        elif kind in _INTEGERS:
-            fields[number], at = _read_integer(data, at)
-        elif kind == _BINARY:
-            length, at = _read_varint(data, at)
-            at += length
-        elif kind == _STRUCT:
-            fields[number], at = _read_struct(data, at)
-        else:
-            raise ValueError("no field of a page header")
-    return fields, at + 1
-
-
-def _read_integer(data: memoryview, at: int) -> tuple[int, int]:
-    value, at = _read_varint(data, at)
-    return (value >> 1) ^ -(value & 1), at
-
-
-def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte, at = data[at], at + 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return value, at
-        if shift >= _MAX_BITS:
-            raise ValueError("no number of a page header")

@@ -17,14 +17,17 @@ import pyarrow.parquet as pq
 
 from audioprep.engine import read_index
 from audioprep.errors import ShardError, reason_of
-from audioprep.io.feature_pages import Chunk, find_chunk, read_chunk
+from audioprep.io.feature_pages import DAMAGED, Chunk, find_chunks, read_chunk
 from audioprep.io.feature_writer import METADATA_KEY
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 # Columns that shards of int8 have besides.
 _SCALE, _OFFSET = "scale", "offset"
-_SMALL_COLUMNS = {"id": pa.string(), _SCALE: pa.float32(), _OFFSET: pa.float32()}
+_IDS = pa.schema([("id", pa.string())])
+_SCALED = pa.schema([*_IDS, (_SCALE, pa.float32()), (_OFFSET, pa.float32())])
+# What the index of a folder says of its shards, too.
+_SAID_TWICE = ("kind", "rule", "rate_hz", "window_s")
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class FeatureShards:
         paths = sorted(folder.glob("part-*.parquet"))
         if not paths:
             raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
-        read_index(folder)  # it comes last: a folder without it may lack shards
         self.folder = folder
+        self._index = read_index(folder)  # it is written last: a folder without it may lack shards
         self.meta: dict[str, Any] = {}
         self.groups: list[RowGroup] = []
         # Row groups whose checksums were right: once is enough, and checking takes longer than unpacking.
@@ -162,29 +165,53 @@ class FeatureShards:
     def _open(self, path: Path, tables: list[pa.Table]) -> list[int]:
         """Take in one shard and return the sizes of its row groups."""
         meta = read_meta(path)
-        if self.meta and meta != self.meta:
+        # What the index does not say is compared among the shards.
+        said = {key: self._index[key] for key in _SAID_TWICE if key in self._index}
+        if meta != {**(self.meta or meta), **said}:
             raise ShardError(
-                f"{path}: expected the rule of the other shards, got another; run the features stage again"
+                f"{path}: expected the rule of the other shards and of the index, got another; run the features stage again"
             )
         self.meta = meta
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                schema, metadata = file.schema_arrow, file.metadata
-                column = schema.field(meta["kind"]).type
-                small = pa.schema([(name, kind) for name, kind in _SMALL_COLUMNS.items() if name in schema.names])
-                tables.append(file.read(small.names, use_threads=False).cast(small))
-            self.dtype = np.dtype(column.value_type.to_pandas_dtype())
             self.num_frames, self.num_bins = int(meta["num_frames"]), int(meta["num_bins"])
-            numbers = range(metadata.num_row_groups)
-            groups = [RowGroup(path, number, find_chunk(metadata, number, meta["kind"])) for number in numbers]
-        except (OSError, pa.ArrowException, LookupError, AttributeError, ValueError) as error:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                self.dtype = _stored_dtype(file.schema_arrow, meta["kind"], self.num_frames * self.num_bins)
+                table, sizes = _read_small(file, _SCALED if self.dtype == np.int8 else _IDS)
+            chunks = zip(sizes, find_chunks(path, meta["kind"]), strict=True)
+            groups = [RowGroup(path, number, chunk) for number, (_, chunk) in enumerate(chunks)]
+        except DAMAGED as error:
             raise ShardError(
                 f"{path}: expected a feature shard, got {reason_of(error)}; run the features stage again"
             ) from None
         if self.dtype.name != (declared := meta.get("rule", {}).get("dtype", self.dtype.name)):
             raise ShardError(f"{path}: expected {declared}, got {self.dtype}; run the features stage again")
+        tables.append(table)
         self.groups += groups
-        return [metadata.row_group(number).num_rows for number in numbers]
+        return sizes
+
+
+def _stored_dtype(schema: pa.Schema, kind: str, num_values: int) -> np.dtype[Any]:
+    """Return the type of the values in a shard."""
+    column = schema.field(kind).type
+    if column.list_size != num_values:
+        raise ValueError(f"{column.list_size} values a clip")
+    dtype: np.dtype[Any] = np.dtype(column.value_type.to_pandas_dtype())
+    return dtype
+
+
+def _read_small(file: pq.ParquetFile, wanted: pa.Schema) -> tuple[pa.Table, list[int]]:
+    """Return the columns of a shard that have one value a clip, and the sizes of its row groups.
+
+    Page headers and footer have no checksums: what they say in two places must agree.
+    """
+    metadata, schema = file.metadata, file.schema_arrow
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    table = file.read(wanted.names, use_threads=False)
+    if {len(table), sum(sizes)} != {metadata.num_rows} or any(column.null_count for column in table.columns):
+        raise ValueError(f"other than {metadata.num_rows} clips")
+    if [schema.field(name) for name in wanted.names[1:]] != list(wanted)[1:]:
+        raise ValueError("scale and offset of another type")
+    return table.cast(wanted), sizes
 
 
 def dequantised(values_KNM: npt.NDArray[np.int8], scale_K: Floats, offset_K: Floats) -> Floats:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from audioprep.engine import checked_file
 from audioprep.errors import ShardError, SplitError, reason_of
 from audioprep.io.feature_reader import FeatureShards, read_meta
 from audioprep.io.feature_writer import METADATA_KEY, STATS_NAME
@@ -105,7 +106,7 @@ def read_stats(folder: Path) -> Stats:
     Raises:
         ShardError: They are missing or damaged.
     """
-    table = read_table(folder / STATS_NAME, ["id", "count", "sum", "sum_sq"])
+    table = read_table(checked_file(folder, STATS_NAME), ["id", "count", "sum", "sum_sq"])
     return Stats(
         table["id"].to_pylist(),
         table["count"].to_numpy().astype(np.int64),
@@ -124,7 +125,7 @@ def read_sums(folder: Path, ids: Sequence[str]) -> Sums:
     Raises:
         ShardError: The sums are missing or damaged, or not there for each of the clips.
     """
-    path, wanted = folder / STATS_NAME, pa.array(ids, pa.string())
+    path, wanted = checked_file(folder, STATS_NAME), pa.array(ids, pa.string())
     num_clips, parts = 0, []
     try:
         with pq.ParquetFile(path) as file:

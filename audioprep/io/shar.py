@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from audioprep.engine import file_sha256
 from audioprep.errors import ShardError, reason_of
 
 SOUND_SUFFIXES = (".flac", ".wav")
@@ -58,23 +57,6 @@ def write_audio_tar(
             file.write(_member(f"{recording_id}.json", (json.dumps(manifest, ensure_ascii=False) + "\n").encode()))
         end = file.tell() + _END_BYTES
         file.write(bytes(_END_BYTES + -end % tarfile.RECORDSIZE))
-
-
-def check_sha256(path: Path, sha256: str) -> None:
-    """Check that an audio shard is what it was: a flipped bit in FLAC is not always noticed, and never in WAV.
-
-    Raises:
-        ShardError: The shard is missing or damaged.
-    """
-    try:
-        found = file_sha256(path)
-    except OSError as error:
-        found = reason_of(error)
-    if found != sha256:
-        raise ShardError(
-            f"{path}: expected sha256 {sha256[:16]}, which its index lists, got {found[:200]}; delete this file and run "
-            "the resample stage again, which makes damaged shards anew and no others"
-        )
 
 
 def read_audio_tar(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -21,7 +21,6 @@ from audioprep.errors import ModelError
 from audioprep.io.parquet import write_predictions
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
-from audioprep.model.costs import read_cost
 from audioprep.model.loop import predict
 from audioprep.model.metrics import calibration, calibration_error, confusion, macro_f1, per_class, wilson_interval
 from audioprep.model.report.page import write_report
@@ -31,7 +30,7 @@ from audioprep.model.trained import check_fits, read_training
 _NUM_ERRORS = 12
 
 
-def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule, log: Path | None = None) -> dict[str, Any]:
+def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> dict[str, Any]:
     """Score every trained fold on the clips it has not seen and write metrics, predictions, plots and the report.
 
     Args:
@@ -39,7 +38,6 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule, log: 
         checkpoints: What the train stage wrote.
         out: Folder of the results.
         rule: How clips are scored.
-        log: What the train stage has logged of its costs; checkpoints of which it knows nothing have none.
 
     Returns:
         What `metrics.json` holds.
@@ -55,8 +53,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule, log: 
     predictions = [
         _predict_fold(corpus, checkpoint, rule.num_shifts) for checkpoint in track(loaded, "evaluate", len(loaded))
     ]
-    costs = [read_cost(log, checkpoints / f"fold{fold}.pt") if log else None for fold in training["folds"]]
-    metrics = _judge(corpus, predictions, costs)
+    metrics = _judge(corpus, predictions)
     fresh_folder(out)
     _write_predictions(out / "predictions.parquet", corpus, predictions)
     _write_confusion(out / "plots" / "confusion.csv", corpus, predictions)
@@ -99,15 +96,11 @@ def _predict_fold(corpus: Corpus, checkpoint: Checkpoint, num_shifts: int) -> _P
     return _Predictions(fold, rows_K, scores_KL)
 
 
-def _judge(corpus: Corpus, predictions: list[_Predictions], costs: list[float | None]) -> dict[str, Any]:
+def _judge(corpus: Corpus, predictions: list[_Predictions]) -> dict[str, Any]:
     per_fold: dict[str, dict[str, Any]] = {}
-    for fold, cost in zip(predictions, costs, strict=True):
+    for fold in predictions:
         is_right_K = fold.predicted_K == corpus.targets_K[fold.rows_K]
-        per_fold[f"fold{fold.fold}"] = {
-            "accuracy": float(is_right_K.mean()),
-            "num_clips": len(fold.rows_K),
-            "cpu_seconds": cost,
-        }
+        per_fold[f"fold{fold.fold}"] = {"accuracy": float(is_right_K.mean()), "num_clips": len(fold.rows_K)}
     accuracies = [row["accuracy"] for row in per_fold.values()]
     num_clips = sum(row["num_clips"] for row in per_fold.values())
     counts_LL = _pooled_confusion(corpus, predictions)
@@ -119,8 +112,6 @@ def _judge(corpus: Corpus, predictions: list[_Predictions], costs: list[float | 
         "macro_f1": macro_f1(counts_LL),
         "num_clips": num_clips,
         "folds": len(per_fold),
-        # Null where the checkpoints come from elsewhere: what another machine needed says nothing about this one.
-        "cpu_seconds": None if None in costs else round(sum(cost for cost in costs if cost is not None), 2),
         "pooled_accuracy": num_right / num_clips,
         "pooled_accuracy_low95": low,
         "pooled_accuracy_high95": high,

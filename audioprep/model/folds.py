@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import queue
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ from audioprep.console import counted, say, track
 from audioprep.engine import file_sha256, fingerprint, fresh_folder, num_workers
 from audioprep.errors import ModelError, SplitError
 from audioprep.io.parquet import read_split
-from audioprep.model.costs import log_costs
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
@@ -101,10 +100,21 @@ def train_folds(
     summary = _write_summary(out, folds, records)
     costs = {out / job.done.name: record["cpu_seconds"] for job, record in zip(jobs, records, strict=True)}
     if log is not None:
-        log_costs(log, costs)
+        _log_costs(log, costs)
     shutil.rmtree(work)
     say(f"{data.name}: {counted(len(folds), 'fold')} trained in {sum(costs.values()):.0f} CPU seconds")
     return summary
+
+
+def _log_costs(log: Path, cpu_seconds: Mapping[Path, float]) -> None:
+    """Add what each checkpoint cost to the log, with its hash: which weights a line tells of can be seen later."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"checkpoint": path.name, "sha256": file_sha256(path), "cpu_seconds": cost}
+        for path, cost in cpu_seconds.items()
+    ]
+    with log.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> str:

@@ -9,6 +9,7 @@ after all, the first one makes the shards of the others in the same pass over th
 folders, where their own stages find them finished.
 """
 
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -25,11 +26,12 @@ from audioprep.engine import (
     EngineRule,
     RestoreShard,
     ShardTask,
-    file_sha256,
+    check_file,
     fingerprint,
     finished,
     fresh_folder,
     is_published,
+    listed_sha256,
     make,
     publish,
     read_index,
@@ -39,7 +41,7 @@ from audioprep.errors import ShardError
 from audioprep.io.audio import decode_stored
 from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
 from audioprep.io.layout import Layout
-from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
@@ -81,7 +83,7 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
     """Make the features of one audio shard, and those of other kinds that are still to be made.
 
     Args:
-        arguments: `shard`, `audio` (the tar), `audio_sha256`, `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: id,
+        arguments: `shard`, `audio` (the folder), `audio_sha256` (of the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: as JSON, id,
             start, stop, gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
@@ -100,12 +102,12 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     """Return the features of several kinds of the same clips, which are decoded once."""
     first = wanted[0]
-    check_sha256(Path(first["audio"]), first["audio_sha256"])
-    rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in first["cuts"]}
+    path = check_file(Path(first["audio"]), f"shar/{tar_name(first['shard'])}", first["audio_sha256"])
+    rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in json.loads(first["cuts"])}
     kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
     writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
     num_found = 0
-    for recording_id, flac in read_audio_tar(Path(first["audio"])):
+    for recording_id, flac in read_audio_tar(path):
         if (cut := cuts.pop(recording_id, None)) is not None:
             window_T = windowed(decode_stored(flac), cut, round(first["window_s"] * rate_hz))
             for kind, features_NM in kernels(window_T).items():
@@ -113,7 +115,7 @@ def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
             num_found += 1
     if cuts:
         raise ShardError(
-            f"{first['audio']}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
+            f"{path}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
             "run the resample stage again"
         )
     return list(writers.values())
@@ -128,26 +130,23 @@ def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
     """Yield, for each audio shard with clips to use, what its tasks share."""
     audio, decided = read_index(layout.audio), read_index(layout.cuts)
     window_s = decided["rule"]["window_s"]
-    listed = {name: file["sha256"] for entry in decided["shards"] for name, file in entry["files"].items()}
+    audio_sha256, cuts_sha256 = listed_sha256(layout.audio), listed_sha256(layout.cuts)
     rate_hz = audio["rule"]["rate_hz"]
     for entry in audio["shards"]:
         shard = entry["shard"]
         if not entry["rows"]:
             continue
-        path = layout.cuts / cuts_name(shard)
-        if path.is_file() and file_sha256(path) != listed.get(path.name):
-            raise ShardError(
-                f"{path}: expected the bytes that its index lists, got others; delete it and run the trim stage"
-            )
+        name = cuts_name(shard)
+        path = check_file(layout.cuts, name, cuts_sha256.get(name))
         cuts = [_needed(cut, rate_hz) for cut in read_cuts(path) if cut["custom"]["used"]]
         if cuts:
             yield {
                 "shard": shard,
-                "audio": str(layout.shar / tar_name(shard)),
-                "audio_sha256": entry["files"][f"shar/{tar_name(shard)}"]["sha256"],
+                "audio": str(layout.audio),
+                "audio_sha256": audio_sha256[f"shar/{tar_name(shard)}"],
                 "rate_hz": rate_hz,
                 "window_s": window_s,
-                "cuts": cuts,
+                "cuts": json.dumps(cuts).encode(),  # a quarter of what the values take
             }
 
 
@@ -155,8 +154,8 @@ def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list
     settings = getattr(rules, kind).model_dump(mode="json")
     tasks = []
     for shared in shards:
-        shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256", "cuts"))
-        key = fingerprint(kind, VERSION, shard, settings, *inputs)
+        shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
+        key = fingerprint(kind, VERSION, shard, settings, *inputs, json.loads(shared["cuts"]))
         tasks.append(ShardTask(shard, key, {**shared, "kind": kind, "rule": settings}))
     return tasks
 
@@ -191,7 +190,7 @@ def _restore(earlier: Earlier) -> RestoreShard:
 
     def restore_shard(task: ShardTask, out: Path) -> None:
         found = stats.read(earlier.rows[task.index])
-        if sorted(found["id"].to_pylist()) != sorted(cut["id"] for cut in task.arguments["cuts"]):
+        if sorted(found["id"].to_pylist()) != sorted(cut["id"] for cut in json.loads(task.arguments["cuts"])):
             raise ShardError(f"{STATS_NAME}: expected the rows of shard {task.index}, got others; run the stage again")
         write_table(out / SHARD_STATS_NAME, found)
 

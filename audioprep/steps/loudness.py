@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from audioprep.config.data import LoudnessRule
 from audioprep.dsp.decide import decide_gains
-from audioprep.engine import fresh_folder
+from audioprep.engine import checked_file, fresh_folder
 from audioprep.errors import ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.tables import GAINS, read_table, write_table
@@ -27,7 +27,7 @@ def loudness(layout: Layout, rule: LoudnessRule) -> None:
     Raises:
         ShardError: The facts are missing or damaged.
     """
-    facts = read_table(layout.audio / "facts.parquet", ["id", *_LEVELS]).combine_chunks()
+    facts = read_table(checked_file(layout.audio, "facts.parquet"), ["id", *_LEVELS]).combine_chunks()
     levels = {name: facts[name].to_numpy() for name in _LEVELS}  # null is NaN
     gain_K, reason_K = decide_gains(**levels, **rule.model_dump())
     wrong = np.flatnonzero(~np.isfinite(gain_K))

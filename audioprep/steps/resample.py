@@ -95,7 +95,7 @@ def resample(
         FetchError: An archive is missing or damaged.
         DatasetError: More files than `rule.max_bad_fraction` are unusable, or all are.
     """
-    files = read_table(layout.raw / "files.parquet").to_pylist()
+    files = read_table(layout.raw / "files.parquet")
     num_shards = num_shards or auto_num_shards(len(files))
     open_members(places, layout.work / "archives")  # one clear line here, not one from every worker
     tasks = _tasks(files, places, layout.work / "archives", rule, num_shards, _timeouts(layout))
@@ -137,7 +137,7 @@ def make_audio_shard(arguments: dict[str, Any], out: Path) -> int:
 
     Args:
         arguments: `shard`, `places`, `archive_work`, `rate_hz`, `format`, `max_decode_s`, and `files`: rows of
-            files.parquet.
+            files.parquet, as a table.
         out: Empty folder for `recording.NNNNNN.tar` and the shard's rows of the tables.
 
     Returns:
@@ -177,7 +177,7 @@ def _attempt(arguments: dict[str, Any], out: Path, late: frozenset[str], watch: 
             return decode(data, clip["start_s"], clip["end_s"], limit_s=limit_s), file_sha256
 
     def recordings() -> Iterator[tuple[str, bytes, int]]:
-        for clip in arguments["files"]:
+        for clip in arguments["files"].to_pylist():
             status, reason = "ok", ""
             try:
                 decoded, file_sha256 = decoded_file(clip)
@@ -254,18 +254,20 @@ def _prepare(decoded: Decoded, rate_hz: int) -> tuple[np.ndarray, np.ndarray, di
 
 
 def _tasks(
-    files: list[dict[str, Any]],
+    files: pa.Table,
     places: Sequence[Place],
     archive_work: Path,
     rule: ResampleRule,
     num_shards: int,
     timeouts: dict[str, float],
 ) -> list[ShardTask]:
-    by_shard: dict[int, list[dict[str, Any]]] = {}
-    for file in files:
-        by_shard.setdefault(shard_of(file["id"], num_shards), []).append(file)
+    shard_K = np.fromiter((shard_of(clip_id, num_shards) for clip_id in files["id"].to_pylist()), np.int64, len(files))
+    order = np.argsort(shard_K, kind="stable")
     tasks = []
-    for shard, rows in sorted(by_shard.items()):
+    for places_K in np.split(order, np.flatnonzero(np.diff(shard_K[order], prepend=-1)))[1:]:
+        # A task holds its rows as a table: as values of Python those of all clips would take four times as much.
+        shard, part = int(shard_K[places_K[0]]), files.take(places_K)
+        rows = part.to_pylist()
         arguments = {
             "shard": shard,
             "places": list(places),
@@ -273,7 +275,7 @@ def _tasks(
             "rate_hz": rule.rate_hz,
             "format": rule.format,
             "max_decode_s": rule.max_decode_s,
-            "files": rows,
+            "files": part,
         }
         # What only ffmpeg reads is read anew once it is there.
         needs_ffmpeg = any(PurePosixPath(row["member"]).suffix.lower() in FFMPEG_SUFFIXES for row in rows)
@@ -293,7 +295,7 @@ def _restore(earlier: Earlier) -> RestoreShard:
     row_of = {clip_id: row for row, clip_id in enumerate(status["id"].to_pylist())}
 
     def restore_shard(task: ShardTask, out: Path) -> None:
-        rows = status.take([row_of[clip["id"]] for clip in task.arguments["files"]]).to_pylist()
+        rows = status.take([row_of[clip_id] for clip_id in task.arguments["files"]["id"].to_pylist()]).to_pylist()
         for row in rows:
             if row["status"] == "duplicate":  # what it is a copy of is said anew, of the corpus as it is now
                 row.update(status="ok", reason="")

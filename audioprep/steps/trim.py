@@ -29,6 +29,7 @@ from audioprep.engine import (
     EngineRule,
     Shard,
     ShardTask,
+    checked_file,
     file_identity,
     fingerprint,
     fresh_folder,
@@ -101,14 +102,15 @@ def make_cut_shards(arguments: dict[str, Any], out: Path) -> int:
 
 def _decide(layout: Layout, rule: TrimRule, window_s: float, rate_hz: int) -> tuple[npt.NDArray[np.int32], pa.Table]:
     """Return the shard of each recording [K], and everything about it that its cut says."""
-    facts = read_table(layout.audio / "facts.parquet", ["id", "shard", "pcm_sha256"]).combine_chunks()
+    path = checked_file(layout.audio, "facts.parquet")
+    facts = read_table(path, ["id", "shard", "pcm_sha256"]).combine_chunks()
     ids = facts["id"].combine_chunks()
-    status = _aligned(ids, layout.audio / "status.parquet", ["status"])["status"]
+    status = _aligned(ids, checked_file(layout.audio, "status.parquet"), ["status"])["status"]
     gains = _aligned(ids, layout.loudness / "gains.parquet", ["gain_db"])
     clips = _aligned(ids, layout.raw / "clips.parquet", _CLIPS)
     is_excluded = pc.is_in(status, value_set=pa.array(rule.exclude, pa.string()))
     says_more = pc.and_(pc.equal(status, "duplicate"), pc.invert(_redundant(status, facts, clips)))
-    start_K, stop_K = _parts(layout.audio / "facts.parquet", rule, round(window_s * rate_hz), rate_hz)
+    start_K, stop_K = _parts(path, rule, round(window_s * rate_hz), rate_hz)
     columns = {
         "id": ids,
         "start": start_K,

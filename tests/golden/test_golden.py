@@ -20,6 +20,7 @@ import soxr
 from audioprep.config.data import FeatureRules
 from audioprep.engine import file_sha256
 from audioprep.io.archives import Place
+from audioprep.io.tables import FILES, rows_to_table
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
 
@@ -73,7 +74,7 @@ def shards(tmp_path_factory):
             "rate_hz": 16000,
             "format": "flac",
             "max_decode_s": 60.0,
-            "files": clips,
+            "files": rows_to_table(clips, FILES),
         },
         audio,
     )
@@ -90,13 +91,23 @@ def shards(tmp_path_factory):
             ],
         }
     }
+    tar = audio / "shar" / "recording.000000.tar"
+    tar.parent.mkdir()
+    (audio / tar.name).rename(tar)
     cuts = [{"id": row["id"], "start": 160, "stop": 7000, "gain_db": 3.5, "pad": "zeros"} for row in facts]
     rules = FeatureRules().model_dump(mode="json")
     for kind in rules["kinds"]:
         out = tmp_path_factory.mktemp(kind)
-        tar = audio / "recording.000000.tar"
-        arguments = {"shard": 0, "audio": str(tar), "audio_sha256": file_sha256(tar), "kind": kind, "rule": rules[kind]}
-        features_step.make_feature_shard({**arguments, "rate_hz": 16000, "window_s": 0.5, "cuts": cuts}, out)
+        arguments = {
+            "shard": 0,
+            "audio": str(audio),
+            "audio_sha256": file_sha256(tar),
+            "kind": kind,
+            "rule": rules[kind],
+        }
+        features_step.make_feature_shard(
+            {**arguments, "rate_hz": 16000, "window_s": 0.5, "cuts": json.dumps(cuts)}, out
+        )
         values = np.stack(pq.read_table(out / "part-000000.parquet")[kind].to_numpy()).astype(float)
         found[kind] = {
             "version": features_step.VERSION,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioprep.io.feature_pages import find_chunk, read_chunk
+from audioprep.io.feature_pages import find_chunks, read_chunk
 
 RNG = np.random.default_rng(0)
 
@@ -26,10 +26,8 @@ def write(path: Path, values_KV: np.ndarray, *, nullable: bool = True, **how: An
 
 
 def read(path: Path, dtype: Any) -> list[np.ndarray | None]:
-    metadata = pq.read_metadata(path)
     parts: list[np.ndarray | None] = []
-    for number in range(metadata.num_row_groups):
-        chunk = find_chunk(metadata, number, "x")
+    for chunk in find_chunks(path, "x"):
         values = None if chunk is None else np.empty(chunk.num_values, dtype)
         parts.append(values if values is not None and chunk and read_chunk(path, chunk, values) else None)
     return parts
@@ -88,8 +86,7 @@ def test_nulls_are_left_to_pyarrow(tmp_path: Path) -> None:
 def test_damage_is_left_to_pyarrow(tmp_path: Path) -> None:
     write(tmp_path / "x", RNG.normal(0, 1, (8, 50)).astype(np.float32), compression="zstd", split=True)
     whole = (tmp_path / "x").read_bytes()
-    metadata = pq.read_metadata(tmp_path / "x")
-    chunk = find_chunk(metadata, 0, "x")
+    (chunk,) = find_chunks(tmp_path / "x", "x")
     assert chunk is not None
     out = np.empty(chunk.num_values, np.float32)
     for place in range(chunk.start, chunk.start + 40):
@@ -100,3 +97,10 @@ def test_damage_is_left_to_pyarrow(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(whole)
     assert not read_chunk(tmp_path / "x", chunk, out[:-1])
     assert not read_chunk(tmp_path / "x", chunk, np.append(out, out[:1]))
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + (99).to_bytes(4, "little") + b"PAR1"])
+def test_a_file_without_a_footer_is_said(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(ValueError, match=r"^no footer$"):
+        find_chunks(tmp_path / "x", "x")

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,25 @@ def test_sums_that_are_not_there_are_missed(folder: Path) -> None:
         read_sums(folder, ["00-clip"])
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8"])
+def test_any_flipped_bit_changes_no_value_or_is_said(tmp_path: Path, dtype: str) -> None:
+    """In a process of its own: pyarrow ends it where a damaged footer is asked for its columns."""
+    command = [sys.executable, str(Path(__file__).with_name("flipped_bits.py")), dtype, str(tmp_path / "logmel")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == []
+
+
+@pytest.mark.parametrize("key", ["kind", "rule", "rate_hz"])
+def test_a_rule_that_is_not_that_of_the_index_is_refused(folder: Path, key: str) -> None:
+    index = json.loads((folder / "_index.json").read_text())
+    (folder / "_index.json").write_text(json.dumps({**index, key: "another"}))
+    with pytest.raises(
+        ShardError, match=r"part-000000.parquet: expected the rule of the other shards and of the index"
+    ):
+        FeatureShards(folder)
+
+
 def test_a_table_of_something_else_is_refused(folder: Path) -> None:
     rewrite(folder / "part-000001.parquet", 100, lambda table: table.drop_columns(["logmel"]))
     with pytest.raises(ShardError, match=r"part-000001.parquet: expected a feature shard, got KeyError"):
@@ -94,6 +115,40 @@ def test_an_unfinished_folder_is_refused(folder: Path) -> None:
     message = r"logmel: expected _index\.json, found none; run the stage that makes this folder$"
     with pytest.raises(ShardError, match=message):
         FeatureShards(folder)
+
+
+def test_what_is_said_in_two_places_must_agree(folder: Path) -> None:
+    def without_an_id(table: pa.Table) -> pa.Table:
+        return table.set_column(0, "id", pa.array([None, *table["id"].to_pylist()[1:]], pa.string()))
+
+    def with_fewer_bins(table: pa.Table) -> pa.Table:
+        meta = json.loads(table.schema.metadata[b"audioprep"]) | {"num_bins": 2}
+        return table.replace_schema_metadata({"audioprep": json.dumps(meta)})
+
+    rewrite(folder / "part-000001.parquet", 100, without_an_id)
+    with pytest.raises(
+        ShardError, match=r"part-000001.parquet: expected a feature shard, got ValueError: other than 8"
+    ):
+        FeatureShards(folder)
+    rewrite(folder / "part-000000.parquet", 100, with_fewer_bins)
+    with pytest.raises(
+        ShardError, match=r"part-000000.parquet: expected a feature shard, got ValueError: 15 values a c"
+    ):
+        FeatureShards(folder)
+
+
+def test_a_scale_of_another_type_is_refused(tmp_path: Path) -> None:
+    meta = {"kind": "logmel", "num_frames": 1, "num_bins": 2, "rule": {"dtype": "int8"}}
+    column = pa.FixedSizeListArray.from_arrays(pa.array([1, 2], pa.int8()), 2)
+    table = pa.table({"id": ["a"], "logmel": column, "scale": [True], "offset": pa.array([0], pa.float32())})
+    (tmp_path / "logmel").mkdir()
+    path = tmp_path / "logmel/part-000000.parquet"
+    (tmp_path / "logmel/_index.json").write_text("{}")
+    pq.write_table(table.replace_schema_metadata({"audioprep": json.dumps(meta)}), path)
+    with pytest.raises(
+        ShardError, match=r"part-000000.parquet: expected a feature shard, got ValueError: scale and of"
+    ):
+        FeatureShards(tmp_path / "logmel")
 
 
 def test_a_file_that_says_nothing_is_refused(folder: Path) -> None:

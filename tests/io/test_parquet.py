@@ -43,7 +43,7 @@ def test_what_the_features_stage_writes_is_read(tmp_path: Path) -> None:
         writer.add(clip_id, values_NM)
     writer.write(0, tmp_path)
     merge_stats([tmp_path / SHARD_STATS_NAME], tmp_path / STATS_NAME)
-    (tmp_path / "_index.json").write_text("{}")
+    (tmp_path / "_index.json").write_text('{"files": {}, "shards": []}')
     read = read_features(tmp_path, IDS)
     np.testing.assert_array_equal(read.values_KNM, VALUES_KNM.astype(np.float32))
     assert read.meta == {**meta, "num_frames": 5, "num_bins": 3}
@@ -72,7 +72,9 @@ def test_damaged_shards_are_named(folder: Path) -> None:
 def test_shards_of_two_rules_are_refused(folder: Path, tmp_path: Path) -> None:
     write_features(tmp_path / "other", IDS, VALUES_KNM, num_shards=3, meta={"rate_hz": 32000})
     (tmp_path / "other/part-000002.parquet").replace(folder / "part-000002.parquet")
-    with pytest.raises(ShardError, match=r"part-000002.parquet: expected the rule of the other shards, got another"):
+    with pytest.raises(
+        ShardError, match=r"part-000002.parquet: expected the rule of the other shards and of the index, got another"
+    ):
         read_features(folder, IDS)
 
 

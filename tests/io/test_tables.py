@@ -95,3 +95,14 @@ def test_a_column_that_is_not_there_is_said(tmp_path):
     write_table(tmp_path / "a.parquet", rows_to_table([{"id": "x"}], GAINS))
     with pytest.raises(ShardError, match=r"a\.parquet: expected a table, got .*loudness.*; run the stage"):
         list(read_parts(tmp_path / "a.parquet", ["loudness"], 1))
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 4, 5])
+def test_rows_may_come_one_by_one(tmp_path, monkeypatch, num_rows):
+    monkeypatch.setattr("audioprep.io.tables.GROUP_ROWS", 2)
+    rows = [{"id": str(row), "gain_db": row / 2} for row in range(num_rows)]
+    table = rows_to_table(iter(rows), GAINS)
+    assert table.equals(pa.Table.from_pylist(rows, schema=GAINS))
+    write_table(tmp_path / "parts", table)
+    write_table(tmp_path / "whole", pa.Table.from_pylist(rows, schema=GAINS))
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()

@@ -40,5 +40,5 @@ def checkpoints(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(toy: Path, checkpoints: Path) -> Path:
     """Results of evaluating those checkpoints."""
     folder = checkpoints.parent / "report"
-    evaluate(toy, checkpoints, folder, EvaluateRule(), checkpoints.parent / "log")
+    evaluate(toy, checkpoints, folder, EvaluateRule())
     return folder

@@ -50,7 +50,7 @@ def write_features(
     stats = {"id": list(ids), "count": pa.array([num_frames] * num_clips, pa.int64())}
     stats |= {name: pa.FixedSizeListArray.from_arrays(pa.array(v.reshape(-1)), num_bins) for name, v in sums.items()}
     pq.write_table(pa.table(stats), folder / "_stats.parquet")
-    (folder / "_index.json").write_text(json.dumps({"rule": header["rule"], "shards": []}))
+    (folder / "_index.json").write_text(json.dumps({"rule": header["rule"], "files": {}, "shards": []}))
 
 
 def write_split(

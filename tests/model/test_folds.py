@@ -7,10 +7,10 @@ import pytest
 from model.corpora import QUICK, SMALL_MODEL, SPLIT
 
 from audioprep.config.training import TrainRule
+from audioprep.engine import file_sha256
 from audioprep.errors import ModelError, SplitError
 from audioprep.model import folds
 from audioprep.model.checkpoints import load_checkpoint
-from audioprep.model.costs import read_cost
 from audioprep.model.folds import FoldJob, train_folds
 
 ONE_EPOCH = QUICK.model_copy(update={"epochs": 1, "folds": (1,)})
@@ -60,9 +60,9 @@ def test_no_output_depends_on_how_long_it_took(
         train_folds(toy, SPLIT, SMALL_MODEL, ONE_EPOCH, tmp_path / "work", out, log)
     first, second = ({path.name: path.read_bytes() for path in out.iterdir()} for out in outs)
     assert first == second
-    costs = [json.loads(line)["cpu_seconds"] for line in log.read_text().splitlines()]
-    assert costs[1] == 2 * costs[0] > 0
-    assert read_cost(log, outs[0] / "fold1.pt") == costs[1]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[1]["cpu_seconds"] == 2 * lines[0]["cpu_seconds"] > 0
+    assert lines[1]["sha256"] == file_sha256(outs[1] / "fold1.pt")
 
 
 def test_finished_folds_are_kept_for_the_next_run(

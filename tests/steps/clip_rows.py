@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from audioprep.engine import write_index
+from audioprep.engine import file_identity, write_index
 from audioprep.io.audio import encode_flac
 from audioprep.io.ledger import write_ledger
 from audioprep.io.shar import tar_name, write_audio_tar
@@ -63,7 +63,8 @@ def write_sounds(layout, ids):
     sound = encode_flac(np.zeros(NUM_SAMPLES, np.float32), 16000)
     write_audio_tar(layout.shar / tar_name(0), ((name, sound, NUM_SAMPLES) for name in ids), 16000)
     write_table(layout.audio / "fingerprints.parquet", FINGERPRINTS.empty_table())
-    write_index(layout.audio, {"num_shards": 1, "rule": {"rate_hz": 16000}})
+    shard = {"files": {f"shar/{tar_name(0)}": file_identity(layout.shar / tar_name(0))}}
+    write_index(layout.audio, {"num_shards": 1, "rule": {"rate_hz": 16000}, "files": {}, "shards": [shard]})
 
 
 def write_corpus(layout, rows, facts=None, official=None, **others):

@@ -330,7 +330,8 @@ def test_cuts_that_are_damaged_make_no_features(corpus, tmp_path):
     path.write_text("\n".join([first.replace(json.loads(first)["id"], "lost--1"), *rest]) + "\n")
     assert read_cuts(path)[0]["id"] == "lost--1"
     message = (
-        r"cuts\.000000\.jsonl: expected the bytes that its index lists, got others; delete it and run the trim stage$"
+        r"cuts\.000000\.jsonl: expected sha256 \w{16}, which its index lists, got \w{64}; make it anew: "
+        r"audioprep verify \S+/cuts --repair$"
     )
     with pytest.raises(ShardError, match=message):
         run.features()

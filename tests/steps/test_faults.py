@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from steps.small_corpus import Run, tree
 
 from audioprep.engine import alone
 from audioprep.errors import ShardError, one_line_errors
+from audioprep.steps.card.page import card
+from audioprep.steps.loudness import loudness
+from audioprep.steps.trim import trim
 
 TESTS = Path(__file__).parents[1]
 
@@ -141,8 +145,8 @@ def test_a_damaged_audio_shard_becomes_no_features(run, prepared, damage):
     if damage != "gone":
         tar.write_bytes(data if damage == "flipped" else data[:-600])
     message = (
-        r"recording\.000002\.tar: expected sha256 [0-9a-f]{16}, which its index lists, got .+; delete this file and run the "
-        r"resample stage again, which makes damaged shards anew and no others$"
+        r"recording\.000002\.tar: expected sha256 [0-9a-f]{16}, which its index lists, got .+; make it anew: "
+        r"audioprep verify \S+/audio --repair$"
     )
     with pytest.raises(ShardError, match=message):
         run.features()
@@ -152,6 +156,40 @@ def test_a_damaged_audio_shard_becomes_no_features(run, prepared, damage):
     origins = [json.loads(line)["origin"] for line in (run.layout.log / "resample.jsonl").read_text().splitlines()]
     assert sorted(origins) == ["cache", "cache", "cache", "computed"]
     finishes(run, "features", prepared)
+
+
+DECISIONS = {
+    "loudness": lambda run: loudness(run.layout, run.params.loudness),
+    "trim": lambda run: trim(run.layout, run.params.trim, run.recipe_rule.window_s),
+    "split": Run.split,
+    "card": lambda run: card(run.layout),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "readers"),
+    [
+        ("audio/facts.parquet", ("loudness", "trim", "split", "card")),
+        ("audio/status.parquet", ("trim", "split", "card")),
+        ("audio/fingerprints.parquet", ("split",)),
+        ("cuts/_used.parquet", ("split", "card")),
+    ],
+)
+def test_a_damaged_table_decides_nothing(prepared, tmp_path, table, readers):
+    run = Run(prepared.root, tmp_path / "out")
+    shutil.copytree(prepared.out, run.out)
+    path = run.out / table
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    before = tree(run.out)
+    message = (
+        rf"^{path}: expected sha256 \w{{16}}, which its index lists, got \w{{64}}; make it anew: audioprep verify "
+    )
+    for reader in readers:
+        with pytest.raises(ShardError, match=message):
+            DECISIONS[reader](run)
+    assert tree(run.out) == before
 
 
 def test_two_runs_at_once(run, prepared):

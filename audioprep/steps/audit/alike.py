@@ -1,6 +1,7 @@
 """Which clips sound alike: found once by the split stage, kept beside its splits, and read again for the audit of others."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audioprep.engine import read_index, shard_of
+from audioprep.engine import check_file, checked_file, listed_sha256, read_index, shard_of
 from audioprep.io.audio import decode_stored
 from audioprep.io.layout import Layout
 from audioprep.io.shar import read_recording, tar_name
@@ -26,7 +27,7 @@ def find_alike(layout: Layout, clips: Clips) -> Alike:
     """Return pairs of clips that sound alike, as rows of `clips`, and how much: from their fingerprints, and few waves."""
     from audioprep.steps.splits.duplicates import near_duplicates  # scipy takes a second, and not every audit needs it
 
-    table = read_table(layout.audio / "fingerprints.parquet")
+    table = read_table(checked_file(layout.audio, "fingerprints.parquet"))
     row_of = pc.index_in(table["id"].combine_chunks(), value_set=clips.table["id"].combine_chunks())
     rows = pc.fill_null(row_of, -1).to_numpy(zero_copy_only=False)
     is_heard = (rows >= 0) & clips.is_heard_K[rows]
@@ -37,11 +38,15 @@ def find_alike(layout: Layout, clips: Clips) -> Alike:
 
 def wave_loader(layout: Layout) -> tuple[Callable[[str], npt.NDArray[np.float32]], int]:
     """Return what loads a stored recording by its id, and the rate of all, Hz."""
-    index = read_index(layout.audio)
+    index, sha256_of = read_index(layout.audio), listed_sha256(layout.audio)
+
+    @cache
+    def tar_of(shard: int) -> Path:
+        name = f"shar/{tar_name(shard)}"
+        return check_file(layout.audio, name, sha256_of.get(name))
 
     def load_wave(clip_id: str) -> npt.NDArray[np.float32]:
-        shard = shard_of(clip_id, index["num_shards"])
-        return decode_stored(read_recording(layout.shar / tar_name(shard), clip_id))
+        return decode_stored(read_recording(tar_of(shard_of(clip_id, index["num_shards"])), clip_id))
 
     return load_wave, index["rule"]["rate_hz"]
 

@@ -20,7 +20,7 @@ import jinja2
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audioprep.engine import fresh_folder, write_atomically
+from audioprep.engine import checked_file, fresh_folder, write_atomically
 from audioprep.errors import ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about, read_ledger
@@ -61,8 +61,8 @@ def card(layout: Layout) -> None:
 def _summary(layout: Layout, audit: dict[str, Any], attributes: pa.ChunkedArray) -> dict[str, Any]:
     about, ledger = read_about(layout), read_ledger(layout)
     clips = read_clips(layout, measured=True)
-    status = read_table(layout.audio / "status.parquet")
-    containers = count_values(read_table(layout.audio / "facts.parquet", ["container"])["container"])
+    status = read_table(checked_file(layout.audio, "status.parquet"))
+    containers = count_values(read_table(checked_file(layout.audio, "facts.parquet"), ["container"])["container"])
     roles = summarise_split(clips, read_table(layout.splits / f"{audit['split']}.parquet"))
     summary = summarise_clips(clips)
     for row in summary["statuses"]:

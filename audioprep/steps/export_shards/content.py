@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from audioprep.console import track
 from audioprep.dsp.features import windowed
-from audioprep.engine import file_sha256, read_index
+from audioprep.engine import check_file, listed_sha256, read_index
 from audioprep.errors import DatasetError, ShardError, SplitError, unknown_name
 from audioprep.io.audio import decode_stored, encode_flac
 from audioprep.io.feature_reader import read_meta
@@ -25,7 +24,7 @@ from audioprep.io.feature_writer import decoded, part_name
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about
 from audioprep.io.parquet import Split, read_split, read_stats
-from audioprep.io.shar import check_sha256, cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import read_table
 from audioprep.io.window_cuts import part_in_samples
 
@@ -147,22 +146,24 @@ class Content:
         """
         cuts_index = read_index(self.layout.cuts)
         shards = [entry["shard"] for entry in cuts_index["shards"]]
-        audio_sha256 = _listed(self.layout.audio) if self.with_audio else {}
-        features_sha256 = _listed(self.layout.features(self.kind)) if self.kind is not None else {}
+        cuts_sha256 = listed_sha256(self.layout.cuts)
+        audio_sha256 = listed_sha256(self.layout.audio) if self.with_audio else {}
+        features_sha256 = listed_sha256(self.layout.features(self.kind)) if self.kind is not None else {}
         num_found = 0
         for shard in track(shards, f"export {self.layout.dataset}", len(shards)):
-            cuts = [cut for cut in read_cuts(self.layout.cuts / cuts_name(shard)) if cut["id"] in ids]
+            name = cuts_name(shard)
+            cuts = [
+                cut for cut in read_cuts(check_file(self.layout.cuts, name, cuts_sha256.get(name))) if cut["id"] in ids
+            ]
             if not cuts:
                 continue
             if self.kind is not None:
-                part = self.layout.features(self.kind) / part_name(shard)
-                if part.is_file() and file_sha256(part) != features_sha256.get(part.name):
-                    raise ShardError(
-                        f"{part}: expected the bytes that its index lists, got others; audioprep verify --repair"
-                    )
+                name = part_name(shard)
+                check_file(self.layout.features(self.kind), name, features_sha256.get(name))
             features_of = self._features(shard)
             if self.with_audio:
-                check_sha256(self.layout.shar / tar_name(shard), audio_sha256[f"shar/{tar_name(shard)}"])
+                name = f"shar/{tar_name(shard)}"
+                check_file(self.layout.audio, name, audio_sha256.get(name))
             flac_of = dict(read_audio_tar(self.layout.shar / tar_name(shard))) if self.with_audio else {}
             for cut in sorted(cuts, key=lambda cut: hashlib.sha256(cut["id"].encode()).digest()):
                 yield self._sample(cut, features_of, flac_of)
@@ -195,10 +196,6 @@ class Content:
             ) from None
         labels = tuple(cut["supervisions"][0]["custom"]["labels"])
         return Sample(clip_id, labels, cut, features_NM, flac, self.window_samples)
-
-
-def _listed(folder: Path) -> dict[str, str]:
-    return {name: file["sha256"] for entry in read_index(folder)["shards"] for name, file in entry["files"].items()}
 
 
 def open_content(

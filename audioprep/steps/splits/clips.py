@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audioprep.engine import checked_file
 from audioprep.errors import SplitError
 from audioprep.io.layout import Layout
 from audioprep.io.tables import read_table
@@ -126,9 +127,10 @@ def read_clips(layout: Layout, *, measured: bool) -> Clips:
     declared = read_table(layout.raw / "clips.parquet", _DECLARED)
     if not measured:
         return join_clips(layout.dataset, declared)
-    used = read_table(layout.cuts / "_used.parquet")
-    status = read_table(layout.audio / "status.parquet", ["id", "status"])
-    return join_clips(layout.dataset, declared, used, status, read_table(layout.audio / "facts.parquet", _MEASURED))
+    used = read_table(checked_file(layout.cuts, "_used.parquet"))
+    status = read_table(checked_file(layout.audio, "status.parquet"), ["id", "status"])
+    facts = read_table(checked_file(layout.audio, "facts.parquet"), _MEASURED)
+    return join_clips(layout.dataset, declared, used, status, facts)
 
 
 def join_clips(
