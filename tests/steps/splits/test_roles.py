@@ -167,12 +167,12 @@ FOLDED = [clip(str(number), "ab"[number % 2], fold=number) for number in range(1
         (
             FOLDED,
             "grouped-6fold",
-            "grouped-6fold: expected 3 to 5 folds (the number of groups without common copies), got 6; choose another number",
+            "grouped-6fold: expected 3 to 5 folds (the number of groups without common copies), got 6; give --split grouped-5fold to ",
         ),
         (
             FOLDED,
             "grouped-2fold",
-            "grouped-2fold: expected 3 to 5 folds (the number of groups without common copies), got 2; choose another number",
+            "grouped-2fold: expected 3 to 5 folds (the number of groups without common copies), got 2; give --split grouped-5fold to ",
         ),
         (
             FOLDED[:2],
