@@ -12,6 +12,7 @@ from audioprep.io.tables import read_table
 from audioprep.steps.audit import audit
 from audioprep.steps.audit.report import headline
 from audioprep.steps.project import PARAMS
+from audioprep.steps.splits.clips import NO_GROUPS
 
 # Recordings that are longer than the window by less than this lose nothing that matters.
 _TOLERANCE_S, _TOLERANCE = 0.05, 0.01
@@ -48,8 +49,10 @@ def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Ite
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
     yield f"  card      {layout.data / 'card.md'}"
+    found = audit(layout)
+    yield from (f"  {note.replace(': ', '    ', 1)}" for note in found["notes"] if note.startswith(NO_GROUPS))
     where = "" if in_project else f" --data {layout.data}"
-    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}{where}`"
+    yield f"  audit     {headline(found)}; see `audioprep audit {layout.dataset}{where}`"
 
 
 def duration_text(duration_s: float) -> str:

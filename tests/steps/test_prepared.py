@@ -17,7 +17,7 @@ def test_a_corpus_is_said_to_be_what_it_is(prepared):
     lines = list(prepared_lines(prepared.layout, "grouped-5fold", ["logmel", "mfcc"]))
     assert lines[0].startswith(f"{prepared.layout.dataset}: 21 clips of ")
     said = [line.split()[0] for line in lines[1:]]
-    assert said == ["lengths", "audio", "features", "split", "card", "audit"]
+    assert said == ["lengths", "audio", "features", "split", "card", "groups", "audit"]
 
 
 def test_a_window_that_does_not_suit_is_said_with_what_to_do(tmp_path, monkeypatch):
