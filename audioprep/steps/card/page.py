@@ -128,7 +128,7 @@ def _verified(source: dict[str, Any]) -> str:
         return "its published hash"
     if source["published"]:
         return "nothing: it is not the published archive"
-    return "nothing: a folder has no hash" if not source["files"] else "nothing: no hash is published"
+    return "nothing; each file's sha256 is in facts.parquet" if not source["files"] else "nothing: no hash is published"
 
 
 def _write_classes(path: Path, classes: Sequence[dict[str, Any]]) -> None:
