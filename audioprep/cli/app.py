@@ -39,6 +39,30 @@ def _options(
     """Take the options that stand before a command; `main` looks for --debug itself."""
 
 
+# Where the corpora of a project are, seen from its root.
+DATA = Path("data")
+
+
+def data_folder(data: Path, remedy: str = "go to one, or give --data DIR") -> Path:
+    """Return the folder of the corpora: where none is named, that of the project that the current folder is in.
+
+    Args:
+        data: What the user has named; `DATA` is what stands there otherwise.
+        remedy: What to do where there is no project.
+
+    Raises:
+        DatasetError: Nothing is named, and there is no project.
+    """
+    from audioprep.steps.project import no_project, project_root
+
+    if data != DATA or data.is_dir():
+        return data
+    root = project_root(Path.cwd())
+    if root is None:
+        raise DatasetError(f"{no_project()}; {remedy}")
+    return data if root == Path.cwd() else root / data
+
+
 def layouts_in(data: Path) -> list[Layout]:
     """Return the corpora below a folder, or the one that lies in it."""
     from audioprep.io.ledger import read_ledger
@@ -54,8 +78,9 @@ def prepared_layout(data: Path, name: str) -> Layout:
     """Return a corpus below a folder, or the one that lies in it.
 
     Raises:
-        DatasetError: There is none, or none of that name; the nearest one is suggested.
+        DatasetError: There is none, or no project, or none of that name; the nearest one is suggested.
     """
+    data = data_folder(data)
     layouts = {layout.dataset: layout for layout in layouts_in(data)}
     if not layouts:
         raise DatasetError(f"{data}: expected a prepared corpus, found none; run `audioprep prepare {name}` first")

@@ -34,10 +34,13 @@ def enter_project() -> None:
     """
     root = project_root(Path.cwd())
     if root is None:
-        raise ShareError(
-            f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml), got none; go to one"
-        )
+        raise ShareError(f"{no_project()}; go to one")
     os.chdir(root)
+
+
+def no_project() -> str:
+    """Return what is wrong where the current folder is in no project, without what to do."""
+    return f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml), got none"
 
 
 def dvc(*arguments: str, quiet: bool = False) -> str:
