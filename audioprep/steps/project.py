@@ -16,6 +16,8 @@ _MAX_LINES = 3
 _MAX_CHARS = 400
 # What DVC adds to its errors for its own users.
 _ASIDES = ("WARNING", "<http", "Having any troubles", "Is your cache up to date", "Hit us up", "md5: ")
+# What it says of each output of a stage that has never run, where that is no error.
+_NO_NEWS = "WARNING: No file hash info found for "
 
 
 def project_root(start: Path) -> Path | None:
@@ -70,8 +72,9 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
     if result.returncode:
         told = "; ".join(reasons(result.stderr or "")) or "the error that it shows above"
         raise DvcError(command, f"{told} (exit status {result.returncode})")
-    if result.stderr:
-        print(result.stderr, file=sys.stderr, end="")
+    warnings = [line for line in (result.stderr or "").splitlines() if not line.startswith(_NO_NEWS)]
+    if warnings:
+        print(*warnings, sep="\n", file=sys.stderr)
     return result.stdout or ""
 
 

@@ -123,7 +123,7 @@ def restore(names: Sequence[str], wanted: Sequence[str], remote_name: str | None
     at = ["--remote", remote.name] if remote_name else []
     if stages.never_run:
         say(f"not in dvc.lock, so not restored: {_some(stages.never_run)}; dvc repro --pull takes or makes them")
-    failure = _pull(at, stages.targets or (list(stages.outs) if stages.never_run else []))
+    failure = _pull(at, stages.targets)
     try:
         on_remote, nowhere = not_here(stages.outs, remote.name)
     except ShareError as error:
@@ -144,6 +144,8 @@ def restore(names: Sequence[str], wanted: Sequence[str], remote_name: str | None
 def _pull(at: Sequence[str], targets: Sequence[str]) -> DvcError | None:
     """Fetch what there is, and return what DVC says is wrong."""
     try:
+        # Each target costs DVC as much as reading the whole project, so nothing is named where nothing narrower is asked
+        # for; then it meets stages that have never run, which it must be allowed to miss.
         dvc("pull", "--allow-missing", *at, *targets)
     except DvcError as error:
         # DVC puts nothing in its place when one file fails; what there is is of use.
@@ -230,7 +232,7 @@ def _outs_of(block: str) -> list[Out]:
 
 def _warn_of_changes(stages: Stages, remedy: str) -> None:
     """Say which stages are not as params.yaml, code and data are here; files that are merely absent are no change."""
-    status = json.loads(dvc("status", "--json", *stages.targets, quiet=True) or "{}")
+    status = json.loads(dvc("status", "--json", quiet=True) or "{}")
     changed = {stage: list(_changes(entries)) for stage, entries in status.items() if stage in stages.outs}
     said = [f"{stage} ({_some(changes, 3)})" for stage, changes in changed.items() if changes]
     if said:

@@ -184,7 +184,7 @@ def test_share_fails_where_something_is_not_on_the_remote_afterwards(dvc):
 
 def test_restore_leaves_alone_what_has_never_run(dvc, capsys):
     restore((), (), None)
-    assert "pull --allow-missing features@esc50-logmel card@esc50 card@demo" in dvc.calls
+    assert "pull --allow-missing" in dvc.calls, "each name would cost DVC a second"
     said = capsys.readouterr().out
     assert "restored from team (s3://bucket/path): 3 stages, 15 files, 2.0 MB; no stage was run" in said
     assert "not in dvc.lock, so not restored: train@esc50; dvc repro --pull takes or makes them" in said
@@ -208,7 +208,7 @@ def test_restore_names_what_is_missing_and_keeps_the_rest(dvc, failure):
     )
     with pytest.raises(ShareError, match=expected):
         restore((), (), None)
-    assert any(call.startswith("checkout --allow-missing") for call in dvc.calls) == bool(failure)
+    assert ("checkout --allow-missing" in dvc.calls) == bool(failure)
 
 
 def test_all_that_was_asked_for_may_be_missing(dvc):
