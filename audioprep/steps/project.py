@@ -42,15 +42,16 @@ def enter_project() -> None:
     os.chdir(root)
 
 
-def dvc(*arguments: str, quiet: bool = False) -> str:
+def dvc(*arguments: str, quiet: bool = False, shows_output: bool = True) -> str:
     """Run a DVC command; one that changes something is printed first, so that it can be learnt and repeated.
 
     Args:
         arguments: What follows `dvc`.
         quiet: It only asks: return what it prints, and print nothing.
+        shows_output: Print what it prints; its errors and progress are seen in any case.
 
     Returns:
-        What it printed, if `quiet`.
+        What it printed, if that was not shown.
 
     Raises:
         DvcError: It failed.
@@ -64,7 +65,7 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
     result = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, "-m", "dvc", *arguments],
         env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE if quiet else None,
+        stdout=subprocess.PIPE if quiet or not shows_output else None,
         stderr=None if is_watched else subprocess.PIPE,
         text=True,
         check=False,

@@ -89,7 +89,8 @@ def share(names: Sequence[str], remote_name: str | None) -> None:
     if stages.never_run:
         say(f"never run, so not shared: {_some(stages.never_run)}; dvc repro makes them")
     at = ["--remote", remote.name] if remote_name else []
-    dvc("push", *(["--run-cache"] if remote.has_run_cache else []), *at, *stages.targets)
+    # DVC's own count takes in the run cache, all of which it sends every time.
+    dvc("push", *(["--run-cache"] if remote.has_run_cache else []), *at, *stages.targets, shows_output=False)
     say(f"asking {remote.name} for each file")
     sent, nowhere = send_lost(stages.outs, remote.name)
     if sent:

@@ -130,7 +130,7 @@ def test_training_again_gives_the_same_bytes(world: Path, team_a: Run) -> None:
 
 def test_share_says_what_it_runs_what_it_has_pushed_and_what_is_left(shared: str) -> None:
     assert "$ dvc push --run-cache\n" in shared
-    assert re.search(r"\d+ files pushed", shared)
+    assert "files pushed" not in shared, "DVC counts the run cache every time"
     assert re.search(r"on team \(s3://team/audioprep\): 10 stages, \d+ files, [\d.]+ MB", shared)
     assert "never run, so not shared: export@esc50" in shared
     assert "git: all is pushed; elsewhere: git pull && audioprep restore" in shared

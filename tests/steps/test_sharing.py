@@ -70,7 +70,7 @@ class Dvc:
             raise self.files
         return self.files
 
-    def __call__(self, *arguments, quiet=False):
+    def __call__(self, *arguments, quiet=False, shows_output=True):
         command = " ".join(arguments)
         self.calls.append(command)
         answer = next((text for start, text in self.answers.items() if command.startswith(start)), "")
