@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audioprep.cli.app import app, layouts_in, prepared_layout, say_json
+from audioprep.cli.app import app, check_parts, layouts_in, prepared_layout, say_json
 from audioprep.console import say
 
 
@@ -21,7 +21,11 @@ def inspect(
     if Path(what).is_file():
         lines = describe_shard(Path(what))
     else:
-        lines = describe_clip(layouts_in(data), what, picture or Path("reports", "inspect", f"{what}.png"))
+        layouts = layouts_in(data)
+        if not any(layout.audio.is_dir() for layout in layouts):
+            for folder in [data, *(sorted(data.iterdir()) if data.is_dir() else ())]:
+                check_parts(folder, folder.resolve().name, ("raw", "audio"))
+        lines = describe_clip(layouts, what, picture or Path("reports", "inspect", f"{what}.png"))
     for line in lines:
         say(line)
 
