@@ -94,10 +94,10 @@ def share(names: Sequence[str], remote_name: str | None) -> None:
     say(f"asking {remote.name} for each file")
     sent, nowhere = send_lost(stages.outs, remote.name)
     if sent:
-        say(f"sent again, as {remote.name} had lost it: {_some(list(map(str, sent)))}")
+        say(f"sent again, as {remote.name} had lost it: {_some(sent)}")
     if nowhere:
         raise ShareError(
-            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(list(map(str, nowhere)))}, and it is not "
+            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(nowhere)}, and it is not "
             "here either; run audioprep share where it was made, or make it here: dvc repro"
         )
     say(f"on {remote.name} ({remote.url}): {stages.summary()}")
@@ -162,11 +162,11 @@ def _lacking_text(
     makers = [stage for stage in stages.outs if stage in {file.stage for file in nowhere}]
     rest = "the rest is restored; "
     if on_remote:
-        rest = f"not fetched though it is there: {_some(list(map(str, on_remote)))}; "
+        rest = f"not fetched though it is there: {_some(on_remote)}; "
     elif len(makers) == len(stages.outs):
         rest = f"look whether {remote.url} is the place; "
     return (
-        f"remote {remote.name}: expected all that dvc.lock names, got no {_some(list(map(str, nowhere)))}; {rest}run audioprep "
+        f"remote {remote.name}: expected all that dvc.lock names, got no {_some(nowhere)}; {rest}run audioprep "
         f"share where it was made, or make it here: dvc repro {shlex.join(makers)}"
     )
 
@@ -283,6 +283,6 @@ def _git(*arguments: str) -> str | None:
     return result.stdout if result.returncode == 0 else None
 
 
-def _some(names: Sequence[str], most: int = _MAX_NAMES) -> str:
+def _some(names: Sequence[object], most: int = _MAX_NAMES) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(str, names[:most])) + more
