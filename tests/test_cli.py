@@ -238,6 +238,28 @@ def test_inspect_shows_a_clip_or_a_shard(data, tmp_path, monkeypatch, fails):
     assert "clip: expected one of 6 ids, got 'a--00'; did you mean 'a--0'?" in fails("inspect", "a--00", "--data", data)
 
 
+def test_a_corpus_that_is_here_in_part_is_not_called_missing(data, tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    for part in ("logmel", "splits"):
+        shutil.copytree(data / "birds" / part, tmp_path / "data" / "birds" / part)
+    have = "got splits, logmel only"
+    assert f"data/birds: expected raw, {have}; `audioprep prepare birds`" in fails("audit", "birds")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text("datasets: [demo]\n")
+    line = f"error: data/birds: expected raw, cuts, {have}; `audioprep restore birds` fetches, `dvc repro` makes it\n"
+    assert fails("export", "birds", "--to", "hf") == line
+    assert fails("export", "birds", "--to", "hf", "--data", "data/birds") == line
+    assert f"data/birds: expected raw, audio, {have}; `audioprep restore birds`" in fails("inspect", "a--0")
+    assert f"data/birds: expected raw, audio, {have}; `audioprep" in fails("inspect", "a--0", "--data", "data/birds")
+    shutil.copytree(data / "birds" / "raw", tmp_path / "data" / "birds" / "raw")
+    assert "data/birds: expected audio, got raw, splits, logmel only; `audioprep" in fails("inspect", "a--0")
+    assert "data/birds: expected cuts, got raw, splits, logmel only; `audioprep" in fails(
+        "export", "birds", "--to", "hf"
+    )
+    assert run("audit", "birds").exit_code == 0
+
+
 def test_verify_names_what_is_damaged_and_repairs_it(data, sounds, tmp_path, fails):
     folder = shutil.copytree(data / "birds", tmp_path / "birds")
     assert run("verify", str(folder)).output.endswith(f"{folder}: 21 files are as their indexes say\n")

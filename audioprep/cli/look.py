@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audioprep.cli.app import DATA, app, data_folder, layouts_in, prepared_layout, say_json
+from audioprep.cli.app import DATA, app, check_parts, data_folder, layouts_in, prepared_layout, say_json
 from audioprep.console import say
 
 
@@ -21,7 +21,12 @@ def inspect(
     if Path(what).is_file():
         lines = describe_shard(Path(what))
     else:
-        lines = describe_clip(layouts_in(data_folder(data)), what, picture or Path("reports", "inspect", f"{what}.png"))
+        data = data_folder(data)
+        layouts = layouts_in(data)
+        if not any(layout.audio.is_dir() for layout in layouts):
+            for folder in [data, *(sorted(data.iterdir()) if data.is_dir() else ())]:
+                check_parts(folder, folder.resolve().name, ("raw", "audio"))
+        lines = describe_clip(layouts, what, picture or Path("reports", "inspect", f"{what}.png"))
     for line in lines:
         say(line)
 

@@ -95,7 +95,7 @@ def export(
     from audioprep.steps.export_shards import check_target, contents_wanted, export_shards
     from audioprep.steps.export_shards.content import open_content
 
-    layout = prepared_layout(data, name)
+    layout = prepared_layout(data, name, ("raw", "cuts", "splits"))
     out = out or Path("exports", f"{name}-{to}")
     check_target(to, out)
     kind, audio = contents_wanted(to, kind, with_audio=audio)
