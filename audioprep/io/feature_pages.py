@@ -36,7 +36,8 @@ _DATA_OFFSET, _DICTIONARY_OFFSET = 9, 11
 _TYPE, _UNCOMPRESSED_BYTES, _COMPRESSED_BYTES, _CRC, _DATA_PAGE_HEADER = 1, 2, 3, 4, 5
 _NUM_VALUES, _ENCODING = 1, 2
 _TAIL_BYTES = 8  # the length of the footer, and PAR1
-# What a reader of damaged bytes may raise.
+# What a reader of damaged bytes may raise. NotImplementedError is pyarrow's own word for a type that numpy has none for,
+# which a damaged schema may name.
 DAMAGED = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
     *(RecursionError, NotImplementedError, pa.ArrowException),
