@@ -7,7 +7,7 @@ stage imports.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from audioprep.config.base import Section, parse_section, read_yaml
 
@@ -22,7 +22,17 @@ class ModelRule(Section):
     # resnet8: of so many frames the mean and the maximum go into the first convolution.
     frame_pool: int = Field(default=4, ge=1, le=64)
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    # What each bin is standardised by: all training clips, or the clip itself.
+    normalise: Literal["corpus", "clip"] = "corpus"
     init_checkpoint: str | None = None
+    # The body keeps the weights of init_checkpoint, and the head alone is trained.
+    freeze: bool = False
+
+    @model_validator(mode="after")
+    def _something_is_frozen(self) -> "ModelRule":
+        if self.freeze and self.init_checkpoint is None:
+            raise ValueError("freeze: expected an init_checkpoint to keep the weights of, got none; name one")
+        return self
 
 
 class TrainRule(Section):
@@ -33,6 +43,12 @@ class TrainRule(Section):
     epochs: int = Field(default=120, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
     batch_size: int = Field(default=32, ge=2, le=65536)
+    # auto: cross-entropy where every clip has one label, else binary cross-entropy.
+    loss: Literal["auto", "ce", "bce", "focal"] = "auto"
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    focal_gamma: float = Field(default=2.0, ge=0.0, le=10.0)
+    # Rare classes: their clips are drawn more often, or their errors weigh more.
+    balance: Literal["none", "sampler", "weights"] = "none"
     lr: float = Field(default=3e-3, gt=0.0, le=10.0)
     weight_decay: float = Field(default=0.05, ge=0.0, le=10.0)
     warmup: float = Field(default=0.2, ge=0.0, lt=1.0)

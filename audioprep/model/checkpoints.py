@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audioprep.config.training import ModelRule
 from audioprep.errors import ModelError, reason_of
-from audioprep.model.nets import Classifier, Front, ResNet8
+from audioprep.model.nets import Classifier, Front, Outputs, ResNet8
 from audioprep.model.panns import FRONT_END_PREFIXES, Panns
 
 # What published checkpoints pickle beside tensors: the state of their sampler, by numpy's names before and after 2.0.
@@ -53,24 +53,29 @@ class Checkpoint:
     meta: dict[str, Any]
 
 
-def build(rule: ModelRule, shapes: Shapes) -> Classifier:
+def build(rule: ModelRule, shapes: Shapes, outputs: Outputs = "softmax") -> Classifier:
     """Return a classifier with random weights, drawn from torch's global generator.
+
+    Args:
+        rule: The network.
+        shapes: Its sides.
+        outputs: What makes probabilities of its logits.
 
     Raises:
         ModelError: The feature matrices are too small for the network's pooling.
     """
     if rule.arch == "resnet8":
-        front = Front(shapes.num_bins, min(rule.frame_pool, shapes.num_frames))
+        front = Front(shapes.num_bins, min(rule.frame_pool, shapes.num_frames), per_clip=rule.normalise == "clip")
         trunk: ResNet8 | Panns = ResNet8(front.num_channels, shapes.num_classes, rule.width, rule.dropout)
     else:
-        front = Front(shapes.num_bins)
+        front = Front(shapes.num_bins, per_clip=rule.normalise == "clip")
         trunk = Panns(rule.arch, shapes.num_classes, shapes.num_bins)
     if min(shapes.num_frames, shapes.num_bins) < trunk.min_side:
         raise ModelError(
             f"model.arch {rule.arch}: expected at least {trunk.min_side} frames and bins, got "
             f"{shapes.num_frames} frames of {shapes.num_bins} bins; choose resnet8, or larger features"
         )
-    return Classifier(front, trunk)
+    return Classifier(front, trunk, outputs)
 
 
 def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:
@@ -106,7 +111,7 @@ def start_from(classifier: Classifier, path: Path) -> None:
 
 def save_checkpoint(path: Path, classifier: Classifier, rule: ModelRule, shapes: Shapes, meta: dict[str, Any]) -> None:
     """Write a classifier, atomically, as tensors and one JSON text."""
-    about = {"rule": rule.model_dump(), "shapes": vars(shapes), "meta": meta}
+    about = {"rule": rule.model_dump(), "shapes": vars(shapes), "outputs": classifier.outputs, "meta": meta}
     tensors = {"front": classifier.front.state_dict(), "model": classifier.trunk.state_dict()}
     save_atomically(path, {"about": json.dumps(about, sort_keys=True), **tensors})
 
@@ -121,7 +126,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         about = json.loads(loaded["about"])
         rule, shapes = ModelRule.model_validate(about["rule"]), Shapes(**about["shapes"])
-        classifier = build(rule, shapes)
+        classifier = build(rule, shapes, about["outputs"])
         classifier.front.load_state_dict(loaded["front"])
         classifier.trunk.load_state_dict(loaded["model"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
