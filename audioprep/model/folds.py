@@ -29,7 +29,7 @@ from audioprep.io.parquet import read_split
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
-_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "nets", "panns")
+_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "losses", "nets", "panns")
 _POLL_S = 0.2
 
 
