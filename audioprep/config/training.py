@@ -5,11 +5,12 @@ stage imports.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from audioprep.config.base import Section, parse_section, read_yaml
+from audioprep.errors import ConfigError, unknown_name
 
 
 class ModelRule(Section):
@@ -38,6 +39,8 @@ class ModelRule(Section):
 class TrainRule(Section):
     """The fixed schedule; nothing in it looks at the tested fold."""
 
+    # An entry of `presets`: its values take the place of those in `model`, `train` and `evaluate`.
+    preset: str = "default"
     folds: tuple[int, ...] | None = None
     fit_on: tuple[Literal["train", "valid"], ...] = ("train",)
     epochs: int = Field(default=120, ge=1, le=100_000)
@@ -109,11 +112,26 @@ class TrainingParams(Section):
     export: ExportRule = ExportRule()
 
 
+class Preset(Section):
+    """Values that stand in for those of the sections of these names."""
+
+    model: dict[str, Any] = Field(default={})
+    train: dict[str, Any] = Field(default={})
+    evaluate: dict[str, Any] = Field(default={})
+
+
 def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
-    """Read and check the training half of a parameter file.
+    """Read and check the training half of a parameter file, with the preset that it names.
 
     Raises:
         ConfigError: One line that names the first key that is unknown, ill-typed or impossible.
     """
     values = read_yaml(path)
-    return parse_section(TrainingParams, "", {key: values[key] for key in TrainingParams.model_fields if key in values})
+    sections = {key: values[key] for key in TrainingParams.model_fields if key in values}
+    name = parse_section(TrainingParams, "", sections).train.preset
+    presets = values.get("presets") or {"default": {}}
+    if not isinstance(presets, dict) or name not in presets:
+        raise ConfigError(unknown_name(f"{path.name} train.preset", name, [*map(str, presets)]))
+    preset = parse_section(Preset, f"presets.{name}", presets[name]).model_dump()
+    merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
+    return parse_section(TrainingParams, "", merged)
