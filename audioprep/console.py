@@ -56,16 +56,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
+def track(items: Iterable[Item], label: str, total: int, unit: str = "") -> Iterator[Item]:
     """Pass items through and show how far they have come, once they have taken over two seconds.
 
     Args:
         items: What is being worked through.
         label: What it is, for people.
         total: How many items there are.
+        unit: What one item is: `shard`, `epoch`.
     """
     console = Console(stderr=True)
-    yield from (_bar if console.is_terminal else _plain_lines)(items, label, total, console)
+    yield from (_bar if console.is_terminal else _plain_lines)(items, label, total, unit, console)
 
 
 class ByteProgress:
@@ -192,8 +193,9 @@ def track_bytes(label: str, missing: Mapping[Path, int | None]) -> Iterator[Byte
         yield _ByteBars(label, missing, console, progress)
 
 
-def _bar(items: Iterable[Item], label: str, total: int, console: Console) -> Iterator[Item]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _bar(items: Iterable[Item], label: str, total: int, unit: str, console: Console) -> Iterator[Item]:
+    units = [TextColumn(unit)] if unit else []
+    columns = (TextColumn("{task.description}"), BarColumn(), *units, MofNCompleteColumn(), TimeRemainingColumn())
     started_s = time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(label, total=total, visible=False)
@@ -202,10 +204,11 @@ def _bar(items: Iterable[Item], label: str, total: int, console: Console) -> Ite
             yield item
 
 
-def _plain_lines(items: Iterable[Item], label: str, total: int, console: Console) -> Iterator[Item]:
+def _plain_lines(items: Iterable[Item], label: str, total: int, unit: str, console: Console) -> Iterator[Item]:
     next_line_s = time.monotonic() + QUIET_S
     for num_done, item in enumerate(items, start=1):
         if time.monotonic() > next_line_s:
-            console.print(f"{label}: {num_done} of {total}", soft_wrap=True, highlight=False, markup=False)
+            how_far = f"{unit} {num_done} of {total}".strip()
+            console.print(f"{label}: {how_far}", soft_wrap=True, highlight=False, markup=False)
             next_line_s = time.monotonic() + PLAIN_LINE_EVERY_S
         yield item

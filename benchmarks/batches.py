@@ -34,6 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from audioprep.config.data import LogmelRule
 from audioprep.dsp.features import feature_kernel
+from audioprep.engine import write_index
 from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
 from audioprep.model.batches import open_batches
 
@@ -88,6 +89,7 @@ def write_corpus(clips: Clips, data: Path) -> None:
         writer.write(shard, folder)
         stats.append((folder / SHARD_STATS_NAME).rename(data / f"stats-{shard}.parquet"))
     merge_stats(stats, folder / STATS_NAME)
+    write_index(folder, {**meta, "files": {}, "shards": []})
     labels = pa.array([[f"class-{row % 10}"] for row in range(len(clips.ids))], pa.list_(pa.string()))
     table = pa.table({"id": clips.ids, "labels": labels, "fold1": ["train"] * len(clips.ids)})
     about = json.dumps({"labels": [f"class-{number}" for number in range(10)]})

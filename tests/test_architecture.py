@@ -41,7 +41,7 @@ HOMES = {
     "onnxruntime": ("model/", "edge/"),
     "threadpoolctl": ("engine/make.py", "model/"),
     "ray": ("engine/ray.py",),
-    "dvc": ("engine/earlier.py",),
+    "dvc": ("engine/earlier.py", "steps/sharing_objects.py"),
     "multiprocessing": ("engine/", "model/folds.py"),
 }
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))

@@ -174,7 +174,7 @@ def test_a_wrong_option_is_said(fails):
 def test_prepare_outside_a_project(fails, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert re.fullmatch(
-        r"error: .+: expected an audioprep project \(\.dvc, dvc\.yaml, params\.yaml\); give --out DIR\n",
+        r"error: .+: expected an audioprep project \(\.dvc, dvc\.yaml, params\.yaml\), got none; go to one, or give --out DIR\n",
         fails("prepare", "demo"),
     )
 
@@ -238,12 +238,34 @@ def test_inspect_shows_a_clip_or_a_shard(data, tmp_path, monkeypatch, fails):
     assert "clip: expected one of 6 ids, got 'a--00'; did you mean 'a--0'?" in fails("inspect", "a--00", "--data", data)
 
 
+def test_a_corpus_that_is_here_in_part_is_not_called_missing(data, tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    for part in ("logmel", "splits"):
+        shutil.copytree(data / "birds" / part, tmp_path / "data" / "birds" / part)
+    have = "got splits, logmel only"
+    assert f"data/birds: expected raw, {have}; `audioprep prepare birds`" in fails("audit", "birds")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text("datasets: [demo]\n")
+    line = f"error: data/birds: expected raw, cuts, {have}; `audioprep restore birds` fetches, `dvc repro` makes it\n"
+    assert fails("export", "birds", "--to", "hf") == line
+    assert fails("export", "birds", "--to", "hf", "--data", "data/birds") == line
+    assert f"data/birds: expected raw, audio, {have}; `audioprep restore birds`" in fails("inspect", "a--0")
+    assert f"data/birds: expected raw, audio, {have}; `audioprep" in fails("inspect", "a--0", "--data", "data/birds")
+    shutil.copytree(data / "birds" / "raw", tmp_path / "data" / "birds" / "raw")
+    assert "data/birds: expected audio, got raw, splits, logmel only; `audioprep" in fails("inspect", "a--0")
+    assert "data/birds: expected cuts, got raw, splits, logmel only; `audioprep" in fails(
+        "export", "birds", "--to", "hf"
+    )
+    assert run("audit", "birds").exit_code == 0
+
+
 def test_verify_names_what_is_damaged_and_repairs_it(data, sounds, tmp_path, fails):
     folder = shutil.copytree(data / "birds", tmp_path / "birds")
     assert run("verify", str(folder)).output.endswith(f"{folder}: 21 files are as their indexes say\n")
     part = next((folder / "logmel").glob("part-*.parquet"))
     part.write_bytes(b"")
-    line = f"error: {folder}: expected what was prepared, got 1 wrong in logmel; make them anew with `audioprep verify {folder} --repair`"
+    line = f"error: {folder}: expected what was prepared, got 1 wrong in logmel; make the shards anew with `audioprep verify {folder} --repair`"
     assert fails("verify", folder).startswith(line)
     output = run("verify", str(folder), "--repair", "--root", str(sounds)).output
     assert f"{part}: expected " in output
@@ -253,6 +275,34 @@ def test_verify_names_what_is_damaged_and_repairs_it(data, sounds, tmp_path, fai
     (folder / "cuts" / "_index.json").write_text("{")
     err = fails("verify", folder, "--repair")
     assert err == f"error: repair: could not repair {folder}/cuts, {folder}/logmel; the lines above say why\n"
+
+
+def test_verify_knows_a_corpus_by_its_name_and_what_only_its_stage_can_mend(data, tmp_path, monkeypatch, fails):
+    (tmp_path / ".dvc").mkdir()
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).touch()
+    folder = shutil.copytree(data / "birds", tmp_path / "data" / "birds")
+    (folder / "splits" / "audit.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    line = (
+        "error: data/birds: expected what was prepared, got 1 wrong in splits; run `dvc repro split@birds`, or, where"
+    )
+    assert fails("verify", "birds").startswith(line)
+    monkeypatch.chdir(tmp_path / "data")
+    assert "got 1 wrong in birds/splits; run `dvc repro split@birds`" in fails("verify")
+    shutil.copytree(data / "birds" / "splits", folder / "splits", dirs_exist_ok=True)
+    assert run("audit", "birds").output.startswith("birds/grouped-3fold: ")
+
+
+def test_where_there_is_no_project_that_is_said(tmp_path, monkeypatch, fails):
+    monkeypatch.chdir(tmp_path)
+    where = (
+        f"error: {tmp_path}: expected an audioprep project (.dvc, dvc.yaml, params.yaml), got none; go to one, or give"
+    )
+    assert fails("audit", "demo") == f"{where} --data DIR\n"
+    assert fails("inspect", "a--0") == f"{where} --data DIR\n"
+    assert fails("verify") == f"{where} DIR\n"
+    assert fails("prepare", "demo") == f"{where} --out DIR\n"
 
 
 def test_export_writes_a_corpus_for_others(data, tmp_path, monkeypatch, fails):

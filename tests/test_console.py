@@ -26,6 +26,7 @@ def test_a_table_has_a_row_for_each_entry(capsys):
 def test_track_passes_everything_through_in_order(monkeypatch, is_terminal):
     monkeypatch.setattr(console, "Console", lambda **given: Console(**given, force_terminal=is_terminal))
     assert list(console.track(iter(range(5)), "count", 5)) == [0, 1, 2, 3, 4]
+    assert list(console.track(iter(range(5)), "count", 5, "shard")) == [0, 1, 2, 3, 4]
 
 
 def test_fast_work_shows_nothing(capsys):
@@ -38,6 +39,8 @@ def test_slow_work_without_a_terminal_says_a_line_now_and_then(capsys, monkeypat
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     list(console.track(range(6), "count", 6))
     assert capsys.readouterr().err.splitlines()[:2] == ["count: 1 of 6", "count: 5 of 6"]
+    list(console.track(range(6), "count", 6, "shard"))
+    assert capsys.readouterr().err.splitlines()[0] == "count: shard 1 of 6"
 
 
 A, B = Path("there/a.zip"), Path("there/b[1].zip")

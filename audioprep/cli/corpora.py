@@ -50,7 +50,7 @@ def prepare(
     import os
 
     from audioprep.steps import prepare as steps
-    from audioprep.steps.project import project_root
+    from audioprep.steps.project import no_project, project_root
 
     root, out = (path and path.expanduser().resolve() for path in (root, out))
     archives = tuple(path.expanduser().resolve() for path in archive or ())
@@ -60,7 +60,7 @@ def prepare(
         return
     project = project_root(Path.cwd())
     if project is None:
-        raise DatasetError(f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml); give --out DIR")
+        raise DatasetError(f"{no_project()}; go to one, or give --out DIR")
     os.chdir(project)
     steps.prepare_in_project(name, asked)
 

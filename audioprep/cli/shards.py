@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audioprep.cli.app import app, prepared_layout
+from audioprep.cli.app import DATA, app, data_folder, prepared_layout
 from audioprep.console import say
 from audioprep.errors import ShardError
 
@@ -13,8 +13,11 @@ from audioprep.errors import ShardError
 @app.command()
 def verify(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="data, a corpus (data/esc50), or a folder of one (data/esc50/logmel).")
-    ] = Path("data"),
+        Path,
+        typer.Argument(
+            metavar="DIR", help="data, a corpus (esc50, data/esc50), or a folder of one (data/esc50/logmel)."
+        ),
+    ] = DATA,
     again: Annotated[  # noqa: FBT002 - typer calls it so
         bool, typer.Option("--repair", help="Compute the damaged shards anew, and nothing else.")
     ] = False,
@@ -27,6 +30,7 @@ def verify(
     from audioprep.steps.verify import report
     from audioprep.steps.verify import verify as check
 
+    folder = _named(folder)
     folders = check(folder)
     for line in report(folders):
         say(line)
@@ -34,7 +38,7 @@ def verify(
         if num_files := sum(len(checked.listing) for checked in folders):
             say(f"{folder}: {num_files} files are as their indexes say")
         return
-    from audioprep.steps.repair import cache_objects, repair
+    from audioprep.steps.repair import cache_objects, repair, stage_commands
 
     objects = cache_objects([checked.folder / name for checked in folders for name in checked.damaged])
     for path in sorted(objects.values()):
@@ -45,13 +49,28 @@ def verify(
         return
     wrong = [checked.folder.relative_to(folder).as_posix() for checked in folders if checked.num_wrong]
     where = f" in {', '.join(wrong)}" if wrong != ["."] else ""
-    remedy = "run the stages that make them again"
-    if any(checked.num_wrong and checked.index is not None for checked in folders):
-        remedy = f"make them anew with `audioprep verify {folder} --repair`"
+    can_repair = any(checked.num_wrong and checked.index is not None for checked in folders)
+    remedies = [f"make the shards anew with `audioprep verify {folder} --repair`"] if can_repair else []
+    if commands := stage_commands(folders):
+        remedies.append(f"run {', '.join(f'`{command}`' for command in commands)}")
+    remedy = ", and ".join(remedies)
     if project_root(folder.resolve()):
         pull = "delete them, and those objects of the cache, and `dvc pull`" if objects else "`dvc pull --force`"
         remedy += f", or, where a DVC remote has them, {pull}"
     raise ShardError(f"{folder}: expected what was prepared, got {num_wrong} wrong{where}; {remedy}")
+
+
+def _named(folder: Path) -> Path:
+    """Return the folder that is meant: a path, or a corpus of the project by its name."""
+    if folder == DATA:
+        return data_folder(folder, "go to one, or give DIR")
+    if folder.exists() or folder.name != str(folder):
+        return folder
+    from audioprep.steps.project import project_root
+
+    root = project_root(Path.cwd())
+    corpus = (root if root and root != Path.cwd() else Path()) / DATA / folder
+    return corpus if corpus.is_dir() else folder
 
 
 @app.command()
@@ -70,13 +89,13 @@ def export(
     split: Annotated[str | None, typer.Option(help="The split, if several are prepared.")] = None,
     fold: Annotated[int | None, typer.Option(help="The fold that is tested; the first where none is named.")] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder; exports/<name>-<format> where none is named.")] = None,
-    data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = Path("data"),
+    data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = DATA,
 ) -> None:
     """Write a prepared corpus for WebDataset, Hugging Face datasets, lhotse or NumPy."""
     from audioprep.steps.export_shards import check_target, contents_wanted, export_shards
     from audioprep.steps.export_shards.content import open_content
 
-    layout = prepared_layout(data, name)
+    layout = prepared_layout(data, name, ("raw", "cuts", "splits"))
     out = out or Path("exports", f"{name}-{to}")
     check_target(to, out)
     kind, audio = contents_wanted(to, kind, with_audio=audio)

@@ -63,7 +63,7 @@ def _clips(source: Source, _variant: str) -> Iterator[Clip]:
     if len(tables) > 1:
         raise DatasetError(f"folder: expected one metadata file, got {' and '.join(tables)}; keep one of them")
     if tables:
-        yield from _from_metadata(tables[0], source.rows(tables[0]))
+        yield from _from_metadata(tables[0], source.rows(tables[0]), names)
     else:
         yield from _from_folders(names)
 
@@ -93,7 +93,7 @@ def _from_folders(names: list[str]) -> Iterator[Clip]:
         raise DatasetError(f"folder: expected one clear layout, got {seen} below {_some(tops)}; {_REMEDY}")
 
 
-def _from_metadata(table: str, rows: list[dict[str, Any]]) -> Iterator[Clip]:
+def _from_metadata(table: str, rows: list[dict[str, Any]], names: Sequence[str]) -> Iterator[Clip]:
     if not rows:
         raise DatasetError(f"{table}: expected rows, got none; list the audio files there")
     columns = set(rows[0])
@@ -103,6 +103,7 @@ def _from_metadata(table: str, rows: list[dict[str, Any]]) -> Iterator[Clip]:
             "rename the columns"
         )
     wheres = [f"{table} row {number}" for number in range(1, len(rows) + 1)]
+    _check_suffixes(wheres, rows, names)
     splits = _splits(table, wheres, rows)
     attributes = _attributes(rows)
     for where, row, parts, texts in zip(wheres, rows, splits, attributes, strict=True):
@@ -122,6 +123,18 @@ def _from_metadata(table: str, rows: list[dict[str, Any]]) -> Iterator[Clip]:
             end_s=end_s,
             attributes=texts,
         )
+
+
+def _check_suffixes(wheres: Sequence[str], rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Refuse names of files without their suffix; a file that is just not there becomes a status later."""
+    known = set(names)
+    with_suffix = {name.removesuffix(PurePosixPath(name).suffix): name for name in reversed(names)}
+    for where, row in zip(wheres, rows, strict=True):
+        name = PurePosixPath(_text(row.get("file_name")) or "").as_posix()
+        if name not in known and name in with_suffix:
+            raise DatasetError(
+                f"{where}: expected the file_name of a file, got '{name}'; did you mean '{with_suffix[name]}'?"
+            )
 
 
 def _splits(table: str, wheres: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

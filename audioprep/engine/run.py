@@ -59,7 +59,7 @@ def run_shards(
     if earlier is not None and (todo := missing()):
         note(take(todo, earlier, work, restore))
     todo = missing()
-    note(track(backend.run(todo, function, work, address=rule.ray.address), label, len(todo)))
+    note(track(backend.run(todo, function, work, address=rule.ray.address), label, len(todo), "shard"))
     run_log.say(label)
     return [done[task.index] for task in tasks]
 

@@ -33,6 +33,8 @@ def parse_rows(name: str, data: bytes, separator: str | None = None) -> list[dic
             rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             delimiter = separator or ("\t" if suffix == ".tsv" else ",")
+            if suffix == ".csv" and separator is None:
+                _check_header(name, text)
             rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
         for number, row in enumerate(rows, start=1):
             _check_row(number, row)
@@ -40,6 +42,15 @@ def parse_rows(name: str, data: bytes, separator: str | None = None) -> list[dic
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(f"{name}: expected {suffix[1:]} rows, got {reason}; mend the file") from None
     return rows
+
+
+def _check_header(name: str, text: str) -> None:
+    """Refuse what spreadsheets of some languages write: semicolons, or tabs."""
+    header = text.split("\n", 1)[0].strip()
+    if "," not in header and (";" in header or "\t" in header):
+        raise DatasetError(
+            f"{name}: expected columns with commas between them, got {header[:100]!r}; separate the columns with commas"
+        )
 
 
 def _check_row(number: int, row: object) -> None:

@@ -343,7 +343,7 @@ def open_batches(
         kind: Feature kind.
         split: Its split; None where there is one only.
         fold: The tested fold; a split without folds has fold 1.
-        roles: What the clips do in that fold: train, valid, test.
+        roles: What the clips do in that fold: train, valid, test; one of them, or several.
         mean: [M] or a number; None is that of the fold's training clips, whatever the roles.
         std: Likewise.
         **settings: Those of `FeatureBatches`: batch_size, shuffle, seed, memory_bytes, device, read_ahead.
@@ -355,7 +355,7 @@ def open_batches(
     """
     data = Path(data)
     corpus = load_corpus(data, kind, split or _only_split(data))
-    rows = corpus.rows(fold, roles)
+    rows = corpus.rows(fold, (roles,) if isinstance(roles, str) else roles)
     known: Sequence[npt.ArrayLike] = (0.0, 1.0)
     if mean is None or std is None:
         known = corpus.normalisation(corpus.rows(fold, {"train"}))

@@ -51,7 +51,8 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     loaded = [load_checkpoint(checkpoints / f"fold{fold}.pt") for fold in training["folds"]]
     corpus = load_corpus(data, loaded[0].rule.features, loaded[0].meta["split"])
     predictions = [
-        _predict_fold(corpus, checkpoint, rule.num_shifts) for checkpoint in track(loaded, "evaluate", len(loaded))
+        _predict_fold(corpus, checkpoint, rule.num_shifts)
+        for checkpoint in track(loaded, "evaluate", len(loaded), "fold")
     ]
     metrics = _judge(corpus, predictions)
     fresh_folder(out)

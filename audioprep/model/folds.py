@@ -91,7 +91,7 @@ def train_folds(
     jobs = [FoldJob(data, split, model, train, fold, work) for fold in folds]
     todo = [job for job in jobs if not job.record.exists()]
     epochs = _run(todo)
-    for _ in track(epochs, f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs):
+    for _ in track(epochs, f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs, "epoch"):
         pass
     records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
     fresh_folder(out)

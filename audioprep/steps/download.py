@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from audioprep.config.data import RecipeRule
-from audioprep.console import say
+from audioprep.console import counted, say
 from audioprep.datasets import load_recipe
 from audioprep.datasets.folder import AUDIO_SUFFIXES
-from audioprep.datasets.recipe import SUBSETS, Clip, Recipe, Variant, with_unique_ids
+from audioprep.datasets.recipe import SUBSETS, Clip, Recipe, Variant, clip_id, with_unique_ids
 from audioprep.engine import fresh_folder
 from audioprep.errors import DatasetError
 from audioprep.io.archives import Members, open_members
@@ -56,6 +56,7 @@ def download(layout: Layout, rule: RecipeRule) -> None:
     write_table(raw / "files.parquet", files)
     if not recipe.archives:
         _say_left_out(members, clips)
+        _say_one_name(layout.dataset, clips)
     ledger = {
         "dataset": layout.dataset,
         "store": recipe.store_name,
@@ -152,6 +153,20 @@ def _say_left_out(members: Members, clips: Iterable[Clip]) -> None:
         say(
             f"{members.where}: left out as no audio: "
             + ", ".join(f"{n} {suffix}" for suffix, n in sorted(others.items()))
+        )
+
+
+def _say_one_name(dataset: str, clips: Iterable[Clip]) -> None:
+    """Say which files differ in their suffix alone: the number in the id of one depends on the others."""
+    members: dict[str, set[str]] = {}
+    for clip in clips:
+        members.setdefault(clip_id(clip.member), set()).add(clip.member)
+    shared = {name: sorted(alike) for name, alike in sorted(members.items()) if len(alike) > 1}
+    if shared:
+        name, alike = next(iter(shared.items()))
+        say(
+            f"{dataset}: {counted(len(shared), 'name')} of several files, as {' and '.join(alike[:2])}: their clips are "
+            f"numbered, {name}-1 and on, and anew where such a file comes or goes; a name of its own keeps a clip's id"
         )
 
 

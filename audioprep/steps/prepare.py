@@ -5,9 +5,6 @@ import io
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +14,7 @@ from ruamel.yaml import YAML
 
 from audioprep.config.base import parse_section
 from audioprep.config.data import DataParams, RecipeRule, load_data_params
-from audioprep.config.engine import ENGINE_VARIABLE, EngineRule, load_engine
+from audioprep.config.engine import EngineRule, load_engine
 from audioprep.console import say
 from audioprep.datasets import load_recipe, recipe_names
 from audioprep.datasets.recipe import Archive, Recipe, Variant
@@ -26,6 +23,7 @@ from audioprep.errors import ConfigError, DatasetError, FetchError, ShardError, 
 from audioprep.io.archives import Place, is_archive, open_members
 from audioprep.io.layout import Layout
 from audioprep.io.places import source_places
+from audioprep.io.tables import read_table
 from audioprep.steps.card.page import card
 from audioprep.steps.download import download, list_clips
 from audioprep.steps.features import features
@@ -33,9 +31,11 @@ from audioprep.steps.loudness import loudness
 from audioprep.steps.out_folder import alone_in, check_out
 from audioprep.steps.prepared import prepared_lines
 from audioprep.steps.project import PARAMS
+from audioprep.steps.repro import repro
 from audioprep.steps.resample import resample
 from audioprep.steps.sources import archives_of, files_of, is_published
 from audioprep.steps.split import split
+from audioprep.steps.splits.enough import check_enough
 from audioprep.steps.splits.roles import is_generated
 from audioprep.steps.trim import trim
 
@@ -72,7 +72,8 @@ def prepare_in_project(name: str, asked: Asked) -> None:
     Raises:
         DatasetError: The corpus is unknown, or it and the options do not go together.
         ConfigError: params.yaml cannot be read or changed.
-        ShardError: A stage failed; it has said why.
+        ShardError: DVC could not run the stages.
+        SystemExit: A stage failed; it has said why.
     """
     params = load_data_params(PARAMS)
     layout = Layout.in_project(name)
@@ -83,16 +84,26 @@ def prepare_in_project(name: str, asked: Asked) -> None:
     _write_params(name, rule, params)
     # DVC cannot see a user's folder or archive: the download stage looks again where either may have changed.
     look_again = ["--force"] if rule.root or asked.archives or _lacks_archive(layout, rule) else []
+    is_new = name not in params.datasets
     try:
-        _repro(name, engine, *look_again, "--single-item", f"download@{name}")
-    except ShardError:
+        ran = repro(name, engine, *look_again, "--single-item", f"download@{name}")
+        _check_split(layout, rule.split)
+    except (ShardError, SplitError, SystemExit):
         # A corpus that cannot be had must not stand in the way of the others at the next `dvc repro`.
         if before != PARAMS.read_text(encoding="utf-8"):
             write_atomically(PARAMS, before)
-            say(f"params.yaml: as it was before, without {name}")
+            say(f"params.yaml: as it was before{f', without {name}' if is_new else ''}")
         raise
     kinds = params.features.kinds
-    _repro(name, engine, *(f"features@{name}-{kind}" for kind in kinds), f"card@{name}")
+    try:
+        rest = repro(name, engine, *(f"features@{name}-{kind}" for kind in kinds), f"card@{name}")
+    except (ShardError, SystemExit):
+        if is_new:
+            say(f"params.yaml: {name} stays in datasets, to go on with; take it out there to do without it")
+        raise
+    # A stage that was forced, to look again, has run whether or not anything was new.
+    ran = [stage for stage in (*ran, *rest) if not (look_again and stage == "download")]
+    say(f"{name}: {'ran: ' + ', '.join(ran) if ran else 'nothing had changed'}")
     for line in prepared_lines(layout, rule.split, kinds):
         say(line)
 
@@ -121,6 +132,7 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
     rule = _resolve(name, params, layout, asked)
     params = parse_section(DataParams, "", {**params.model_dump(), "recipes": {name: rule.model_dump()}})
     download(layout, rule)
+    _check_split(layout, rule.split)
     resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards, engine)
     loudness(layout, params.loudness_rule(name))
     trim(layout, params.trim_rule(name), rule.window_s, engine)
@@ -149,6 +161,8 @@ def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> Rec
         if name not in params.recipes:
             # Folds before fixed parts.
             changes["split"] = max(declared, default=rule.split)
+        grouped = ((clip.group or clip.member, clip.labels) for clip in clips)
+        check_enough(name, asked.split or changes.get("split", rule.split), grouped)
     if asked.split:
         if not is_generated(asked.split) and (recipe.archives or asked.root) and asked.split not in declared:
             raise SplitError(unknown_name(f"{name}: split", asked.split, {*declared, "grouped", "grouped-5fold"}))
@@ -156,6 +170,12 @@ def _resolve(name: str, params: DataParams, layout: Layout, asked: Asked) -> Rec
     if asked.archives:
         changes["archive"] = _place_all(recipe, variant, layout, asked.archives)
     return RecipeRule.model_validate(rule.model_dump() | changes)
+
+
+def _check_split(layout: Layout, name: str) -> None:
+    """Refuse a split that cannot be made as soon as the groups are known."""
+    declared = read_table(layout.raw / "clips.parquet", ["group", "labels"])
+    check_enough(layout.dataset, name, zip(declared["group"].to_pylist(), declared["labels"].to_pylist(), strict=True))
 
 
 def _check_options(name: str, recipe: Recipe, rule: RecipeRule, asked: Asked) -> None:
@@ -284,26 +304,6 @@ def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
         write_atomically(PARAMS, text.getvalue())
     except OSError as error:
         raise ConfigError(f"{PARAMS}: expected to write it, got {error.strerror}; make it writable") from None
-
-
-def _repro(name: str, engine: EngineRule, *arguments: str) -> None:
-    """Run `dvc repro` with this interpreter as the `python` of the stages; they say themselves what they do."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "dvc", "repro", "--quiet", *arguments]
-    env = {**os.environ, "PATH": path, ENGINE_VARIABLE: engine.engine}
-    # A session of its own: a signal to this process reaches dvc and its stages by way of it, once, and none is left.
-    child = subprocess.Popen(command, env=env, start_new_session=True)  # noqa: S603 - our own arguments
-    try:
-        status = child.wait()
-    except BaseException:
-        os.killpg(child.pid, signal.SIGTERM)
-        child.wait()
-        raise
-    if status:
-        raise ShardError(
-            f"{name}: expected its stages to finish, got exit status {status} of dvc; mend what the line above "
-            f"says, or see more with: dvc repro {' '.join(arguments)}"
-        )
 
 
 def _plain(value: object) -> str:

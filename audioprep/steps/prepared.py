@@ -4,12 +4,18 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from audioprep.console import counted
+from audioprep.datasets import load_recipe
 from audioprep.engine import read_index
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about
 from audioprep.io.tables import read_table
 from audioprep.steps.audit import audit
 from audioprep.steps.audit.report import headline
+from audioprep.steps.project import PARAMS
+from audioprep.steps.splits.clips import NO_GROUPS
+
+# Recordings that are longer than the window by less than this lose nothing that matters.
+_TOLERANCE_S, _TOLERANCE = 0.05, 0.01
 
 
 def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Iterator[str]:
@@ -43,8 +49,10 @@ def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Ite
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
     yield f"  card      {layout.data / 'card.md'}"
+    found = audit(layout)
+    yield from (f"  {note.replace(': ', '    ', 1)}" for note in found["notes"] if note.startswith(NO_GROUPS))
     where = "" if in_project else f" --data {layout.data}"
-    yield f"  audit     {headline(audit(layout))}; see `audioprep audit {layout.dataset}{where}`"
+    yield f"  audit     {headline(found)}; see `audioprep audit {layout.dataset}{where}`"
 
 
 def duration_text(duration_s: float) -> str:
@@ -55,13 +63,18 @@ def duration_text(duration_s: float) -> str:
 
 
 def _window_hint(name: str, split: str, window_s: float, median_s: float, *, in_project: bool) -> Iterator[str]:
-    """Say where the window does not suit a user's recordings, of which nobody else knows how long they are."""
-    if window_s / 2 <= median_s <= window_s:
+    """Say where the recipe's window does not suit a user's recordings, of which nobody else knows how long they are."""
+    fitting_s = float(f"{median_s:.2g}")
+    has_chosen = window_s != load_recipe("folder").window_s
+    is_long = median_s > window_s + max(_TOLERANCE_S, _TOLERANCE * window_s)
+    if has_chosen or fitting_s == window_s or not (is_long or median_s < window_s / 2):
         return
-    what = (
-        "longer than the window, and cut to it" if median_s > window_s else "under half the window, the rest is padding"
-    )
-    fitting = f"{median_s:.2g}"
-    rule = f"recipes: {{{name}: {{recipe: folder, window_s: {fitting}, split: {split}}}}}"
-    how = f"set recipes.{name}.window_s in params.yaml" if in_project else f"write a ./params.yaml with {rule}"
+    what = "longer than the window, and cut to it" if is_long else "under half the window, the rest is padding"
+    rule = f"{name}: {{recipe: folder, window_s: {fitting_s:g}, split: {split}}}"
+    if in_project:
+        how = f"set recipes.{name}.window_s to {fitting_s:g} in params.yaml"
+    elif PARAMS.exists():
+        how = f"put into ./params.yaml under recipes: {rule}"
+    else:
+        how = f"write a ./params.yaml with recipes: {{{rule}}}"
     yield f"  window    {window_s:g} s; most recordings are {what}: {how}, and run this again"

@@ -16,6 +16,8 @@ _MAX_LINES = 3
 _MAX_CHARS = 400
 # What DVC adds to its errors for its own users.
 _ASIDES = ("WARNING", "<http", "Having any troubles", "Is your cache up to date", "Hit us up", "md5: ")
+# What it says of each output of a stage that has never run, where that is no error.
+_NO_NEWS = "WARNING: No file hash info found for "
 
 
 def project_root(start: Path) -> Path | None:
@@ -34,21 +36,25 @@ def enter_project() -> None:
     """
     root = project_root(Path.cwd())
     if root is None:
-        raise ShareError(
-            f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml), got none; go to one"
-        )
+        raise ShareError(f"{no_project()}; go to one")
     os.chdir(root)
 
 
-def dvc(*arguments: str, quiet: bool = False) -> str:
+def no_project() -> str:
+    """Return what is wrong where the current folder is in no project, without what to do."""
+    return f"{Path.cwd()}: expected an audioprep project (.dvc, dvc.yaml, params.yaml), got none"
+
+
+def dvc(*arguments: str, quiet: bool = False, shows_output: bool = True) -> str:
     """Run a DVC command; one that changes something is printed first, so that it can be learnt and repeated.
 
     Args:
         arguments: What follows `dvc`.
         quiet: It only asks: return what it prints, and print nothing.
+        shows_output: Print what it prints; its errors and progress are seen in any case.
 
     Returns:
-        What it printed, if `quiet`.
+        What it printed, if that was not shown.
 
     Raises:
         DvcError: It failed.
@@ -62,7 +68,7 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
     result = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, "-m", "dvc", *arguments],
         env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE if quiet else None,
+        stdout=subprocess.PIPE if quiet or not shows_output else None,
         stderr=None if is_watched else subprocess.PIPE,
         text=True,
         check=False,
@@ -70,8 +76,9 @@ def dvc(*arguments: str, quiet: bool = False) -> str:
     if result.returncode:
         told = "; ".join(reasons(result.stderr or "")) or "the error that it shows above"
         raise DvcError(command, f"{told} (exit status {result.returncode})")
-    if result.stderr:
-        print(result.stderr, file=sys.stderr, end="")
+    warnings = [line for line in (result.stderr or "").splitlines() if not line.startswith(_NO_NEWS)]
+    if warnings:
+        print(*warnings, sep="\n", file=sys.stderr)
     return result.stdout or ""
 
 

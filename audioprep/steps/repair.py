@@ -5,10 +5,11 @@ table beside the shards is damaged that tells of all of them (facts, statistics)
 """
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ from audioprep.steps.verify import Checked, verify
 _ORDER = ("raw", "audio", "loudness", "cuts")
 # What a folder is made from; made from damaged input it would be vouched for all the same.
 _INPUTS = {"resample": (), "trim": ("audio",), "features": ("audio", "cuts")}
+# The stage of a folder without an index, which nothing but that stage can make.
+_STAGES = {
+    "raw": "download",
+    "audio": "resample",
+    "loudness": "loudness",
+    "cuts": "trim",
+    "splits": "split",
+    "card": "card",
+}
 _VERSIONS = {"resample": resample_step.VERSION, "features": features_step.VERSION}
 
 
@@ -70,6 +80,29 @@ def cache_objects(files: Sequence[Path]) -> dict[Path, Path]:
     return {file_of[key]: path for path, stat in objects if (key := (stat.st_dev, stat.st_ino)) in file_of}
 
 
+def stage_commands(folders: Sequence[Checked]) -> list[str]:
+    """Return the commands that make the damaged folders which have no index to repair them by.
+
+    Args:
+        folders: What `verify` found.
+    """
+    lost = [checked.folder for checked in folders if checked.num_wrong and checked.index is None]
+    return list(dict.fromkeys(map(_command, sorted(lost, key=_rank))))
+
+
+def _command(folder: Path) -> str:
+    corpus, name = folder.resolve().parent, folder.name
+    project = project_root(corpus)
+    if project is None or corpus.parent != project / "data":
+        try:
+            dataset = _dataset(corpus)
+        except AudioprepError:  # what would say it is damaged
+            dataset = corpus.name
+        return f"audioprep prepare {dataset} --out {corpus}"
+    instance = f"{_STAGES[name]}@{corpus.name}" if name in _STAGES else f"features@{corpus.name}-{name}"
+    return f"dvc repro {instance}"
+
+
 def _rank(folder: Path) -> tuple[str, int]:
     rank = _ORDER.index(folder.name) if folder.name in _ORDER else len(_ORDER)
     return str(folder.parent), rank
@@ -78,7 +111,7 @@ def _rank(folder: Path) -> tuple[str, int]:
 def _repaired(checked: Checked, root: Path | None) -> str:
     folder = checked.folder.resolve()
     if checked.index is None:
-        raise ShardError(f"{checked.folder}: expected an index with the rule, got none; run its stage again")
+        raise ShardError(f"{checked.folder}: expected an index with the rule, got none; run `{_command(folder)}`")
     project = project_root(folder)
     in_project = project is not None and folder.parent.parent == project / "data"
     # A project's paths are relative to its folder, as those in dvc.lock are.
@@ -97,7 +130,11 @@ def _repaired(checked: Checked, root: Path | None) -> str:
             for name in (*checked.damaged, *checked.extra):
                 (folder / name).unlink(missing_ok=True)
             if checked.damaged:
-                with alone(layout.lock(_stage_run(checked.index))) if in_project else alone_in(layout):
+                # What the step says counts all shards, the whole ones too; what was repaired is said below.
+                with (
+                    alone(layout.lock(_stage_run(checked.index))) if in_project else alone_in(layout),
+                    redirect_stdout(io.StringIO()),
+                ):
                     again()
             (after,) = verify(folder)
             if after.num_wrong or after.listing != checked.listing:

@@ -7,7 +7,7 @@ outputs of a stage by its inputs. What names them are files in git: dvc.lock, dv
 import json
 import shlex
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from audioprep.errors import DvcError, ShareError, unknown_name
 from audioprep.io.sections import split_sections
 from audioprep.steps.merging import install_drivers
 from audioprep.steps.project import PARAMS, dvc
+from audioprep.steps.sharing_objects import SharedFile, not_here, send_lost
 
 LOCK = Path("dvc.lock")
 _MAX_NAMES = 5
@@ -70,11 +71,6 @@ class Stages:
         num_files, num_bytes = sum(out.num_files for out in outs), sum(out.num_bytes for out in outs)
         return f"{len(self.outs)} stages, {num_files} files, {size_text(num_bytes)}"
 
-    def named(self, paths: Iterable[str]) -> list[str]:
-        """Return those of the paths that are outputs, each with its stage."""
-        stage_of = {out.path: stage for stage, outs in self.outs.items() for out in outs}
-        return [f"{path} ({stage_of[path]})" for path in sorted(set(paths)) if path in stage_of]
-
 
 def share(names: Sequence[str], remote_name: str | None) -> None:
     """Push what dvc.lock names of some corpora, and say what else others need; the current folder is the project's.
@@ -93,13 +89,16 @@ def share(names: Sequence[str], remote_name: str | None) -> None:
     if stages.never_run:
         say(f"never run, so not shared: {_some(stages.never_run)}; dvc repro makes them")
     at = ["--remote", remote.name] if remote_name else []
-    dvc("push", *(["--run-cache"] if remote.has_run_cache else []), *at, *stages.targets)
-    say(f"asking {remote.name} whether it has all of it")
-    left = stages.named(_data_status("not_in_remote", "--not-in-remote", *at))
-    if left:
+    # DVC's own count takes in the run cache, all of which it sends every time.
+    dvc("push", *(["--run-cache"] if remote.has_run_cache else []), *at, *stages.targets, shows_output=False)
+    say(f"asking {remote.name} for each file")
+    sent, nowhere = send_lost(stages.outs, remote.name)
+    if sent:
+        say(f"sent again, as {remote.name} had lost it: {_some(sent)}")
+    if nowhere:
         raise ShareError(
-            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(left)}, and it is not here either; run "
-            "audioprep share where it was made, or make it here: dvc repro"
+            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(nowhere)}, and it is not "
+            "here either; run audioprep share where it was made, or make it here: dvc repro"
         )
     say(f"on {remote.name} ({remote.url}): {stages.summary()}")
     if not remote.has_run_cache:
@@ -123,27 +122,53 @@ def restore(names: Sequence[str], wanted: Sequence[str], remote_name: str | None
     stages = _stages(names, wanted)
     install_drivers()
     at = ["--remote", remote.name] if remote_name else []
-    # DVC fails over stages that have never run, but leaves them alone where others are named.
-    targets = stages.targets or (list(stages.outs) if stages.never_run else [])
-    try:
-        dvc("pull", *at, *targets)
-    except DvcError as error:
-        # DVC puts nothing in its place when one file is missing; what there is is of use.
-        lacking = _data_status("not_in_cache")
-        makers = [stage for stage, outs in stages.outs.items() if any(out.path in lacking for out in outs)]
-        if not makers or makers == list(stages.outs):
-            raise
-        with suppress(DvcError):
-            dvc("checkout", "--allow-missing", *targets)
-        raise ShareError(
-            f"remote {remote.name}: expected all that dvc.lock names, got no {_some(stages.named(lacking))}; the rest is "
-            f"restored; run audioprep share where it was made, or make it here: dvc repro {shlex.join(makers)} (DVC says: "
-            f"{error.reason})"
-        ) from None
-    say(f"restored from {remote.name} ({remote.url}): {stages.summary()}; no stage was run")
     if stages.never_run:
         say(f"not in dvc.lock, so not restored: {_some(stages.never_run)}; dvc repro --pull takes or makes them")
+    failure = _pull(at, stages.targets)
+    try:
+        on_remote, nowhere = not_here(stages.outs, remote.name)
+    except ShareError as error:
+        raise failure or error from None
+    if failure and not nowhere:
+        raise failure
+    if nowhere:
+        raise ShareError(_lacking_text(remote, stages, nowhere, on_remote))
+    # Allowed to miss something, DVC does not say either what it could not write.
+    unwritten = [out.path for outs in stages.outs.values() for out in outs if not Path(out.path).exists()]
+    if unwritten:
+        why = shlex.join(["dvc", "checkout", *unwritten[:_MAX_NAMES]])
+        raise ShareError(f"{Path.cwd()}: expected {_some(unwritten)} after the pull, got nothing there; {why} says why")
+    say(f"restored from {remote.name} ({remote.url}): {stages.summary()}; no stage was run")
     _warn_of_changes(stages, "dvc repro --pull takes from the remote what it knows of that, and makes the rest")
+
+
+def _pull(at: Sequence[str], targets: Sequence[str]) -> DvcError | None:
+    """Fetch what there is, and return what DVC says is wrong."""
+    try:
+        # Each target costs DVC as much as reading the whole project, so nothing is named where nothing narrower is asked
+        # for; then it meets stages that have never run, which it must be allowed to miss.
+        dvc("pull", "--allow-missing", *at, *targets)
+    except DvcError as error:
+        # DVC puts nothing in its place when one file fails; what there is is of use.
+        with suppress(DvcError):
+            dvc("checkout", "--allow-missing", *targets)
+        return error
+    return None
+
+
+def _lacking_text(
+    remote: Remote, stages: Stages, nowhere: Sequence[SharedFile], on_remote: Sequence[SharedFile]
+) -> str:
+    makers = [stage for stage in stages.outs if stage in {file.stage for file in nowhere}]
+    rest = "the rest is restored; "
+    if on_remote:
+        rest = f"not fetched though it is there: {_some(on_remote)}; "
+    elif len(makers) == len(stages.outs):
+        rest = f"look whether {remote.url} is the place; "
+    return (
+        f"remote {remote.name}: expected all that dvc.lock names, got no {_some(nowhere)}; {rest}run audioprep "
+        f"share where it was made, or make it here: dvc repro {shlex.join(makers)}"
+    )
 
 
 def _remote(name: str | None) -> Remote:
@@ -206,15 +231,9 @@ def _outs_of(block: str) -> list[Out]:
     return [Out(row["path"], row.get("nfiles", 1), row.get("size", 0)) for row in rows]
 
 
-def _data_status(key: str, *options: str) -> set[str]:
-    """Return the outputs that DVC puts under a key of its data status; it takes paths for targets, and no stages."""
-    status = json.loads(dvc("data", "status", "--json", *options, quiet=True) or "{}")
-    return {path.rstrip("/") for path in status.get(key, ())}
-
-
 def _warn_of_changes(stages: Stages, remedy: str) -> None:
     """Say which stages are not as params.yaml, code and data are here; files that are merely absent are no change."""
-    status = json.loads(dvc("status", "--json", *stages.targets, quiet=True) or "{}")
+    status = json.loads(dvc("status", "--json", quiet=True) or "{}")
     changed = {stage: list(_changes(entries)) for stage, entries in status.items() if stage in stages.outs}
     said = [f"{stage} ({_some(changes, 3)})" for stage, changes in changed.items() if changes]
     if said:
@@ -264,6 +283,6 @@ def _git(*arguments: str) -> str | None:
     return result.stdout if result.returncode == 0 else None
 
 
-def _some(names: Sequence[str], most: int = _MAX_NAMES) -> str:
+def _some(names: Sequence[object], most: int = _MAX_NAMES) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(str, names[:most])) + more

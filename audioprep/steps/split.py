@@ -51,7 +51,8 @@ def split(layout: Layout, name: str, rule: SplitRule) -> None:
         SplitError: The corpus has no such split, or it leaks: in any way with `rule.on_leak: fail`, between valid and test
             with `drop`.
     """
-    official = read_about(layout)["splits"]
+    about = read_about(layout)
+    official = about["splits"]
     clips = read_clips(layout, measured=True)
     alike = find_alike(layout, clips)
     copies = find_copies(clips, alike)
@@ -69,7 +70,7 @@ def split(layout: Layout, name: str, rule: SplitRule) -> None:
             f"{layout.dataset}/{name} {column}: {len(rows):,} of {num_left + len(rows):,} clips are dropped from train: "
             f"{_some(clips, rows)}"
         )
-    audit = audit_split(layout.dataset, clips, roles, leaks, dropped)
+    audit = audit_split(layout.dataset, clips, roles, leaks, dropped, is_own=about["recipe"] == "folder")
     # The audit is there also where the split is refused: it says why. An earlier one would say what is no longer true.
     out = fresh_folder(layout.splits)
     write_alike(out, clips, alike)

@@ -75,10 +75,12 @@ def check_usable(dataset: str, status: pa.Table, max_bad_fraction: float, listin
         writer.writerow(("id", "member", "status", "reason"))
         writer.writerows((row["id"], row["member"], row["status"], row["reason"]) for row in rows)
     failures = [f"{row['member']} ({row['status']}: {row['reason']})" for row in rows]
+    # Of none at all no fraction can be borne.
+    remedy = "the files, or raise resample.max_bad_fraction" if usable else "the files, or the names in the metadata"
     raise DatasetError(
         summarise(
             f"{dataset}: expected at most {max_bad_fraction:g} of {len(status)} files unusable",
             failures,
-            f"the full list is in {listing}; mend the files, or raise resample.max_bad_fraction",
+            f"the full list is in {listing}; mend {remedy}",
         )
     )

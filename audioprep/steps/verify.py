@@ -100,7 +100,7 @@ def verify(path: Path) -> list[Checked]:
     files = [(number, name) for number, folder in enumerate(folders) for name in folder.listing]
     with ThreadPoolExecutor(num_workers()) as pool:
         found = pool.map(lambda file: _wrong_with(folders[file[0]], file[1]), files)
-        for (number, name), wrong in zip(files, track(found, f"verify {path}", len(files)), strict=True):
+        for (number, name), wrong in zip(files, track(found, f"verify {path}", len(files), "file"), strict=True):
             if wrong:
                 folder = folders[number]
                 folders[number] = replace(folder, damaged={**folder.damaged, name: wrong})

@@ -302,3 +302,18 @@ def _column(name, *values):
 def test_a_split_that_could_not_be_used_is_one_line(tables, message):
     with pytest.raises(DatasetError, match=f"^{re.escape(message)}$"):
         clips_of(**tables)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_columns_without_commas_are_named(separator):
+    text = f"file_name{separator}label\na.wav{separator}dog\n"
+    message = r"^metadata\.csv: expected columns with commas between them, got '.+'; separate the columns with commas$"
+    with pytest.raises(DatasetError, match=message):
+        clips_of("a.wav", metadata_csv=text.encode())
+
+
+def test_a_name_without_its_suffix_is_told_with_it():
+    message = r"^metadata\.csv row 2: expected the file_name of a file, got 'x/b\.1'; did you mean 'x/b\.1\.ogg'\?$"
+    with pytest.raises(DatasetError, match=message):
+        clips_of("a.wav", "x/b.1.ogg", metadata_csv=b"file_name,label\na.wav,dog\n./x/b.1,cat\n")
+    assert len(clips_of("a.wav", metadata_csv=b"file_name,label\na.wav,dog\ngone.wav,cat\n")) == 2

@@ -66,6 +66,13 @@ def test_each_clip_comes_once_an_epoch(data: Path, num_held: int) -> None:
         assert sorted(clip for part in parts for clip in part.ids) == train
 
 
+def test_one_role_may_be_given_by_its_name_alone(data: Path) -> None:
+    ids = [
+        sorted(clip for part in open_batches(data, roles=roles) for clip in part.ids) for roles in ("valid", ["valid"])
+    ]
+    assert ids[0] == ids[1] != []
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     num_clips=st.integers(1, 30),

@@ -79,6 +79,8 @@ def test_other_features_than_the_trained_ones_are_refused(work: Path) -> None:
         meta = json.loads(table.schema.metadata[b"audioprep"])
         meta["rule"]["hop_ms"] = 5.0
         pq.write_table(table.replace_schema_metadata({"audioprep": json.dumps(meta)}), path)
+    index = work / "toy/logmel/_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text(encoding="utf-8")) | {"rule": meta["rule"]}))
     with pytest.raises(
         ModelError, match=r"fold 1: expected the features it was trained with, got others; run the train"
     ):

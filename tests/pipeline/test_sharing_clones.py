@@ -1,6 +1,7 @@
 """Two teams, a stranger, and real remotes: what one has made, the others take and do not make again."""
 
 import asyncio
+import json
 import logging
 import re
 import shutil
@@ -130,7 +131,7 @@ def test_training_again_gives_the_same_bytes(world: Path, team_a: Run) -> None:
 
 def test_share_says_what_it_runs_what_it_has_pushed_and_what_is_left(shared: str) -> None:
     assert "$ dvc push --run-cache\n" in shared
-    assert re.search(r"\d+ files pushed", shared)
+    assert "files pushed" not in shared, "DVC counts the run cache every time"
     assert re.search(r"on team \(s3://team/audioprep\): 10 stages, \d+ files, [\d.]+ MB", shared)
     assert "never run, so not shared: export@esc50" in shared
     assert "git: all is pushed; elsewhere: git pull && audioprep restore" in shared
@@ -189,6 +190,21 @@ def test_what_is_missing_on_a_remote_is_named(world: Path, shared: str, team_a: 
     (folder / "lost").rename(folder / "files/md5" / md5[:2] / md5[2:])
     run("audioprep", "restore", "esc50", "--stage", "card")
     assert outputs(world / "d") == outputs(world / "a")
+
+
+def test_share_sends_again_what_an_s3_remote_has_lost(world: Path, shared: str, team_a: Run, s3: str) -> None:
+    lock = (world / "a/dvc.lock").read_text(encoding="utf-8")
+    md5 = re.findall(r"path: data/esc50/splits\n +hash: md5\n +md5: (\w+\.dir)\n", lock)[-1]
+    listing = json.loads((world / "a/.dvc/cache/files/md5" / md5[:2] / md5[2:]).read_text(encoding="utf-8"))
+    lost = listing[0]
+    key = f"audioprep/files/md5/{lost['md5'][:2]}/{lost['md5'][2:]}"
+    client = pytest.importorskip("boto3").client("s3", endpoint_url=s3)
+    client.delete_object(Bucket="team", Key=key)
+    line = f"sent again, as team had lost it: data/esc50/splits/{lost['relpath']} (split@esc50)"
+    assert line in team_a("audioprep", "share")
+    sent = client.get_object(Bucket="team", Key=key)["Body"].read()
+    assert sent == (world / "a/data/esc50/splits" / lost["relpath"]).read_bytes()
+    assert "sent again" not in team_a("audioprep", "share")
 
 
 def test_an_ssh_server_serves_as_well(world: Path, shared: str, team_a: Run, ssh: str) -> None:

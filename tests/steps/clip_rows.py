@@ -72,7 +72,7 @@ def write_corpus(layout, rows, facts=None, official=None, **others):
     declared, used, status, measured = tables(rows, facts, **others)
     layout.raw.mkdir(parents=True)
     write_table(layout.raw / "clips.parquet", declared)
-    write_ledger(layout, {"sources": []}, {"splits": official or {}})
+    write_ledger(layout, {"sources": []}, {"recipe": "birds", "splits": official or {}})
     if facts is None:
         return
     layout.cuts.mkdir()

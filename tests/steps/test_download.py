@@ -273,3 +273,16 @@ def test_a_damaged_member_is_counted_without_this_machines_path(tmp_path, layout
             ),
         ),
     ]
+
+
+def test_files_that_differ_in_their_suffix_alone_are_said_to_be_numbered(corpus, tmp_path, capsys):
+    root = tmp_path / "birds"
+    for name in ("a/1.wav", "a/1.ogg", "b/1.wav"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    Run(root, tmp_path / "out").download()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (
+        "1 name of several files, as a/1.ogg and a/1.wav: their clips are numbered, a--1-1 and on, and anew where"
+        in line
+    )

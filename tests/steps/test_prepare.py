@@ -2,9 +2,6 @@
 
 import fcntl
 import shutil
-import signal
-import subprocess
-import sys
 
 import pytest
 from steps.small_corpus import Run, tree
@@ -153,7 +150,7 @@ def test_names_and_options_that_do_not_go_together(here, name, archive, root, er
     [
         (",fold", ["1", "2", "3", "4"], "official-4fold"),
         (",split", ["train", "train", "val", "test"], "official"),
-        ("", [""] * 4, "grouped-5fold"),
+        ("", [""] * 10, "grouped-5fold"),
     ],
 )
 def test_a_folders_own_split_is_the_default(here, columns, values, split):
@@ -299,48 +296,12 @@ def test_a_params_yaml_that_cannot_be_written_is_said(corpus, here, monkeypatch)
     assert (here / "params.yaml").read_text() == PARAMS
 
 
-def test_a_failing_stage_is_one_line(here):
-    message = r"^demo: expected its stages to finish, got exit status \d+ of dvc; mend what the line above says, or see more with"
-    with pytest.raises(ShardError, match=message):
-        prepare._repro("demo", EngineRule(), "split@demo")
-
-
-def test_a_stopped_prepare_ends_dvc_and_its_stages(here, monkeypatch):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    real_wait = child.wait
-
-    def wait():
-        monkeypatch.setattr(child, "wait", real_wait)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(child, "wait", wait)
-    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: child)
-    with pytest.raises(KeyboardInterrupt):
-        prepare._repro("demo", EngineRule(), "split@demo")
-    assert child.returncode == -signal.SIGTERM
-
-
-def test_the_engine_reaches_the_stages(here, monkeypatch):
-    seen = []
-
-    class Child:
-        def __init__(self, _command, env, **_):
-            seen.append(env["AUDIOPREP_ENGINE"])
-
-        def wait(self):
-            return 0
-
-    monkeypatch.setattr("subprocess.Popen", Child)
-    prepare._repro("demo", EngineRule(engine="serial"), "split@demo")
-    assert seen == ["serial"]
-
-
 def test_a_corpus_that_cannot_be_had_leaves_params_yaml_as_it_was(corpus, here, monkeypatch):
     def fail(*_):
         raise ShardError("birds: expected its stages to finish")
 
     (here / "params.yaml").write_text(PARAMS)
-    monkeypatch.setattr(prepare, "_repro", fail)
+    monkeypatch.setattr(prepare, "repro", fail)
     with pytest.raises(ShardError, match="birds: expected its stages to finish"):
         prepare.prepare_in_project("birds", Asked(root=corpus))
     assert (here / "params.yaml").read_text() == PARAMS
@@ -351,7 +312,8 @@ def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_ch
 ):
     calls = []
     (here / "params.yaml").write_text(PARAMS)
-    monkeypatch.setattr(prepare, "_repro", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(prepare, "repro", lambda *arguments: calls.append(arguments) or [])
+    monkeypatch.setattr(prepare, "_check_split", lambda *_: None)
     monkeypatch.setattr(prepare, "prepared_lines", lambda *_: iter(["done"]))
     prepare.prepare_in_project("birds", Asked(root=corpus))
     prepare.prepare_in_project("demo", Asked())
@@ -362,6 +324,49 @@ def test_stages_are_run_through_dvc_and_listed_again_when_the_source_may_have_ch
     assert forced == [True, True, False]
     assert calls[1] == ("birds", EngineRule(), "features@birds-logmel", "features@birds-mfcc", "card@birds")
     assert capsys.readouterr().out.splitlines()[-1] == "done"
+
+
+@pytest.mark.parametrize(
+    ("ran", "said"),
+    [
+        ([["download"], ["trim", "features-logmel"]], "demo: ran: trim, features-logmel"),
+        ([["download"], []], "demo: nothing had changed"),
+    ],
+)
+def test_what_ran_is_said(here, monkeypatch, capsys, ran, said):
+    (here / "params.yaml").write_text(PARAMS)
+    monkeypatch.setattr(prepare, "repro", lambda *_: ran.pop(0))
+    monkeypatch.setattr(prepare, "_check_split", lambda *_: None)
+    monkeypatch.setattr(prepare, "prepared_lines", lambda *_: iter(()))
+    prepare.prepare_in_project("demo", Asked())
+    assert capsys.readouterr().out.splitlines() == [said]
+
+
+def test_a_split_that_the_groups_do_not_allow_is_refused_before_anything_is_done(here):
+    (here / "params.yaml").write_text(PARAMS)
+    root = here / "rec"
+    for name in ("a/1.wav", "a/2.wav", "a/3.wav", "a/4.wav", "b/1.wav"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    message = r"^birds: expected a class of at least 5 clips for grouped-5fold, got at most 4 .+; give --split grouped-4fold, "
+    with pytest.raises(SplitError, match=message):
+        prepare.prepare_in_project("birds", Asked(root=root))
+    assert (here / "params.yaml").read_text() == PARAMS
+
+
+def test_a_corpus_that_fails_later_is_said_to_stay(corpus, here, monkeypatch, capsys):
+    def fail(*arguments):
+        if "--single-item" not in arguments:
+            raise SystemExit(1)
+        return []
+
+    (here / "params.yaml").write_text(PARAMS)
+    monkeypatch.setattr(prepare, "repro", fail)
+    monkeypatch.setattr(prepare, "_check_split", lambda *_: None)
+    with pytest.raises(SystemExit):
+        prepare.prepare_in_project("birds", Asked(root=corpus))
+    assert capsys.readouterr().out.splitlines()[-1].startswith("params.yaml: birds stays in datasets, ")
+    assert load_data_params().datasets == ("demo", "birds")
 
 
 @pytest.mark.parametrize(("out", "message"), [("mine", "got other files"), ("root", "one inside the other")])

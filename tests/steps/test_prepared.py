@@ -17,18 +17,24 @@ def test_a_corpus_is_said_to_be_what_it_is(prepared):
     lines = list(prepared_lines(prepared.layout, "grouped-5fold", ["logmel", "mfcc"]))
     assert lines[0].startswith(f"{prepared.layout.dataset}: 21 clips of ")
     said = [line.split()[0] for line in lines[1:]]
-    assert said == ["lengths", "audio", "features", "split", "card", "audit"]
+    assert said == ["lengths", "audio", "features", "split", "card", "groups", "audit"]
 
 
-def test_a_window_that_does_not_suit_is_said_with_what_to_do():
+def test_a_window_that_does_not_suit_is_said_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (line,) = _window_hint("birds", "grouped-5fold", 5.0, 1.234, in_project=True)
     assert line == (
-        "  window    5 s; most recordings are under half the window, the rest is padding: set recipes.birds.window_s in "
-        "params.yaml, and run this again"
+        "  window    5 s; most recordings are under half the window, the rest is padding: set recipes.birds.window_s to 1.2 "
+        "in params.yaml, and run this again"
     )
     (line,) = _window_hint("birds", "grouped-5fold", 5.0, 11.0, in_project=False)
-    assert (
-        "longer than the window, and cut to it: write a ./params.yaml with recipes: {birds: {recipe: folder, " in line
-    )
-    assert "window_s: 11, split: grouped-5fold}}" in line
-    assert not list(_window_hint("birds", "grouped-5fold", 5.0, 4.0, in_project=True))
+    rule = "birds: {recipe: folder, window_s: 11, split: grouped-5fold}"
+    assert f"longer than the window, and cut to it: write a ./params.yaml with recipes: {{{rule}}}, and run" in line
+    (tmp_path / "params.yaml").touch()
+    (line,) = _window_hint("birds", "grouped-5fold", 5.0, 11.0, in_project=False)
+    assert f"cut to it: put into ./params.yaml under recipes: {rule}, and run" in line
+
+
+@pytest.mark.parametrize(("window_s", "median_s"), [(5.0, 4.0), (5.0, 5.001), (5.0, 5.05), (3.0, 11.0), (4.0, 1.0)])
+def test_a_window_that_suits_or_was_chosen_is_no_news(window_s, median_s):
+    assert not list(_window_hint("birds", "grouped-5fold", window_s, median_s, in_project=True))

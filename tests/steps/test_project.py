@@ -54,6 +54,9 @@ def test_a_command_is_printed_as_it_can_be_pasted(answer, capsys):
     answer(0, "WARNING: mind this\n")
     dvc("get", "a b")
     assert capsys.readouterr() == ("$ dvc get 'a b'\n", "WARNING: mind this\n")
+    answer(0, "WARNING: No file hash info found for '/p/models'. It won't be created.\n")
+    assert dvc("push", shows_output=False) == "out"
+    assert capsys.readouterr() == ("$ dvc push\n", ""), "stages that have never run are no news"
     assert dvc("status", quiet=True) == "out"
     assert capsys.readouterr().out == "", "what only asks is no news"
 

@@ -111,7 +111,7 @@ def test_nothing_is_made_from_damaged_input(prepared, out):
 def test_without_an_index_there_is_no_rule(out):
     (out / "mfcc" / "_index.json").write_text("{")
     (line,) = refused(out)
-    assert "mfcc: expected an index with the rule, got none; run its stage again" in line
+    assert "mfcc: expected an index with the rule, got none; run `audioprep prepare small --out " in line
 
 
 @pytest.mark.parametrize(

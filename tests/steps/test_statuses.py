@@ -54,12 +54,16 @@ def test_counts_are_said_and_few_bad_files_borne(tmp_path, capsys):
     assert not (tmp_path / "list.csv").exists()
 
 
-@pytest.mark.parametrize(("statuses", "most"), [(["ok", "missing"], 0.4), (["missing", "missing"], 1.0)])
-def test_too_many_bad_files_are_refused_and_listed(tmp_path, statuses, most):
+@pytest.mark.parametrize(
+    ("statuses", "most", "remedy"),
+    [
+        (["ok", "missing"], 0.4, r"mend the files, or raise resample\.max_bad_fraction$"),
+        (["missing", "missing"], 1.0, r"mend the files, or the names in the metadata$"),
+    ],
+)
+def test_too_many_bad_files_are_refused_and_listed(tmp_path, statuses, most, remedy):
     listing = tmp_path / "work" / "list.csv"
-    message = (
-        rf"^birds: expected at most {most:g} of 2 files unusable: .*1\.wav \(missing: why\).* raise resample\.max_bad"
-    )
+    message = rf"^birds: expected at most {most:g} of 2 files unusable: .*1\.wav \(missing: why\).* {remedy}"
     with pytest.raises(DatasetError, match=message):
         check_usable("birds", table_of(*statuses), most, listing, is_partial=False)
     assert "c1,1.wav,missing,why" in listing.read_text()

@@ -36,7 +36,7 @@ from audioprep.steps.audit.findings import MAX_IDS, Findings
 from audioprep.steps.audit.leaks import Leaks, add_leaks, find_leaks, find_suspects
 from audioprep.steps.audit.quality import add_quality
 from audioprep.steps.audit.slices import overlapping_stretches
-from audioprep.steps.splits.clips import Clips, Ints, read_clips
+from audioprep.steps.splits.clips import NO_GROUPS, Clips, Ints, read_clips
 from audioprep.steps.splits.roles import ROLES, Roles, make_roles
 from audioprep.steps.splits.sets import find_copies
 
@@ -80,18 +80,26 @@ def audit(layout: Layout, split_name: str | None = None, rule: SplitRule | None 
     stored = _stored(layout.splits / AUDIT_NAME)
     if stored and split_name in (None, stored["split"]):
         return stored
-    official = read_about(layout)["splits"]
+    about = read_about(layout)
+    official = about["splits"]
     is_measured = (layout.cuts / "_used.parquet").is_file()
     clips = read_clips(layout, measured=is_measured)
     copies = find_copies(clips, read_alike(layout, clips) if is_measured else ())
     name = split_name or next(iter([*official, *clips.split_names()]), "grouped-5fold")
     together = [*copies, *overlapping_stretches(clips)]
     roles = make_roles(clips, name, (rule or SplitRule()).seed, official, together)
-    return audit_split(layout.dataset, clips, roles, find_leaks(clips, roles, copies))
+    leaks = find_leaks(clips, roles, copies)
+    return audit_split(layout.dataset, clips, roles, leaks, is_own=about["recipe"] == "folder")
 
 
 def audit_split(
-    dataset: str, clips: Clips, roles: Roles, leaks: Leaks, dropped: Mapping[str, Ints] | None = None
+    dataset: str,
+    clips: Clips,
+    roles: Roles,
+    leaks: Leaks,
+    dropped: Mapping[str, Ints] | None = None,
+    *,
+    is_own: bool = False,
 ) -> dict[str, Any]:
     """Return everything that is suspicious about a split, as plain values.
 
@@ -101,6 +109,7 @@ def audit_split(
         roles: The split.
         leaks: What its clips have in common, from `find_leaks`.
         dropped: Clips that were taken out of train for a leak, as rows, by fold.
+        is_own: It is a folder of the user's, who can name groups.
     """
     findings = Findings(clips, roles)
     add_leaks(leaks, clips, roles, findings)
@@ -116,13 +125,20 @@ def audit_split(
         "num_groups": len(np.unique(clips.group_K[clips.is_used_K])),
         "num_classes": len(clips.classes),
         "folds": {column: _role_counts(code_K[clips.is_used_K]) for column, code_K in roles.codes.items()},
-        "notes": list(roles.notes),
+        "notes": [*roles.notes, *_groups_note(clips, is_own=is_own)],
         **findings.to_dict(),
         "suspects": find_suspects(leaks, clips, roles),
         "dropped": {
             column: {"num_ids": len(rows), "ids": clips.ids(rows[:MAX_IDS])} for column, rows in (dropped or {}).items()
         },
     }
+
+
+def _groups_note(clips: Clips, *, is_own: bool) -> list[str]:
+    """Return what has to be said where no split can keep takes of one recording together: nobody has told which they are."""
+    if clips.has_groups:
+        return []
+    return [NO_GROUPS + " (name them in metadata.csv, column group)" * is_own]
 
 
 def _role_counts(codes: np.ndarray[Any, Any]) -> dict[str, int]:

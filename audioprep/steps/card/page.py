@@ -27,7 +27,7 @@ from audioprep.io.ledger import read_about, read_ledger
 from audioprep.io.tables import read_table
 from audioprep.steps.card.licenses import front_matter, license_counts, write_attribution
 from audioprep.steps.card.summary import count_values, summarise_clips, summarise_split
-from audioprep.steps.splits.clips import read_clips
+from audioprep.steps.splits.clips import NO_GROUPS, read_clips
 
 _TEMPLATE = "card.md.j2"
 _MAX_ROWS, _MAX_CLASSES, _MAX_OF_SORT, _MAX_EXAMPLES, _MAX_IDS = 20, 50, 5, 3, 5
@@ -128,7 +128,7 @@ def _verified(source: dict[str, Any]) -> str:
         return "its published hash"
     if source["published"]:
         return "nothing: it is not the published archive"
-    return "nothing: a folder has no hash" if not source["files"] else "nothing: no hash is published"
+    return "nothing; each file's sha256 is in facts.parquet" if not source["files"] else "nothing: no hash is published"
 
 
 def _write_classes(path: Path, classes: Sequence[dict[str, Any]]) -> None:
@@ -160,6 +160,7 @@ def _markdown(summary: dict[str, Any], audit: dict[str, Any], *, has_attribution
             audit=audit,
             front=_front(summary),
             has_attribution=has_attribution,
+            has_groups=not any(note.startswith(NO_GROUPS) for note in audit.get("notes", [])),
             num_new_leaks=sum(row["num_findings"] for row in leaks if not row["known"]),
             num_known_leaks=sum(row["num_findings"] for row in leaks if row["known"]),
             new_findings=_first([found for found in findings if not found["known"]]),

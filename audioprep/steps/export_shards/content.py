@@ -150,7 +150,7 @@ class Content:
         audio_sha256 = listed_sha256(self.layout.audio) if self.with_audio else {}
         features_sha256 = listed_sha256(self.layout.features(self.kind)) if self.kind is not None else {}
         num_found = 0
-        for shard in track(shards, f"export {self.layout.dataset}", len(shards)):
+        for shard in track(shards, f"export {self.layout.dataset}", len(shards), "shard"):
             name = cuts_name(shard)
             cuts = [
                 cut for cut in read_cuts(check_file(self.layout.cuts, name, cuts_sha256.get(name))) if cut["id"] in ids

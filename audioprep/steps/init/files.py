@@ -5,6 +5,7 @@ A wheel carries copies of the files at the top of this repository (pyproject.tom
 
 import hashlib
 import io
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ README = "README.md"
 DVC_CONFIG = ".dvc/config"
 # A project may have these already: they get the lines that they lack.
 LISTS = (".dvcignore", ".gitattributes", ".gitignore")
+# The corpora that a new project begins with: the one it prepares, and a published one beside it.
+_PREPARED, _SHIPPED = ("demo",), ("demo", "esc50")
 _PIPELINE_HEADER = """\
 # The pipeline: one instance of every stage per corpus in `datasets` (params.yaml). A stage lists the parameters that it
 # reads, no wider, and its line of audioprep.lock, which stands for the code of audioprep that it runs. Stages of your own
@@ -32,6 +35,25 @@ def original(name: str) -> Path:
     """Return where a file of a new project is copied from; it may be missing."""
     packed = ROOT / PACKAGE / "project"
     return (packed if packed.is_dir() else ROOT) / name
+
+
+def params_template() -> str:
+    """Return the params.yaml of a new project: that of a checkout may hold corpora, and places, of whoever works in it."""
+    text = original(PARAMS).read_text(encoding="utf-8")
+    yaml = round_trip()
+    document = yaml.load(text)
+    recipes = document["recipes"]
+    own = [name for name in recipes if name not in _SHIPPED]
+    placed = [(name, key) for name in _SHIPPED for key in ("root", "archive") if recipes.get(name, {}).get(key)]
+    if tuple(document["datasets"]) == _PREPARED and not own and not placed:
+        return text
+    document["datasets"][:] = _PREPARED
+    for name, key in placed:
+        recipes[name][key] = None
+    for name in own:
+        del recipes[name]
+    # The blank line before a section belongs to the last recipe, and goes with it.
+    return re.sub(r"(\n +[^\n]*\n)(?=\w)", r"\1\n", dumped(yaml, document))
 
 
 def kept_files() -> dict[str, str]:

@@ -21,6 +21,7 @@ from audioprep.steps.init.files import (
     kept_files,
     make_lock,
     original,
+    params_template,
     write,
 )
 from audioprep.steps.project import reasons
@@ -37,7 +38,7 @@ def start(folder: Path) -> None:
         ProjectError: The folder holds files that would be overwritten, or git or DVC cannot be set up in it.
     """
     kept = kept_files()
-    files = {**kept, PARAMS: original(PARAMS).read_text(encoding="utf-8")}
+    files = {**kept, PARAMS: params_template()}
     _check_free(folder, files)
     recording = next(_recordings_in(folder), None)
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from audioprep.steps.init.files import (
     is_same,
     kept_files,
     make_lock,
-    original,
+    params_template,
     text_sha256,
     write,
 )
@@ -42,7 +42,7 @@ def update(folder: Path) -> None:
     files = kept_files()
     params = folder / PARAMS
     _check_recipes(read_mapping(params).get("recipes"))
-    text, added = completed(params.read_text(encoding="utf-8"), original(PARAMS).read_text(encoding="utf-8"))
+    text, added = completed(params.read_text(encoding="utf-8"), params_template())
     edited = {
         name for name in files if (folder / name).exists() and not _is_as_written(folder, name, files[name], lock)
     }

@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+NO_GROUPS = "groups: none given; every file counts as its own"
 USABLE = ("ok", "silent", "duplicate")
 _DECLARED = [
     "id",
@@ -75,6 +76,11 @@ class Clips:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether any clip has a group that is more than its file."""
+        return not pc.all(pc.equal(self.table["group"], self.table["member"])).as_py()
 
     def values(self, name: str, rows: Sequence[int] | Ints) -> list[Any]:
         """Return a column's values for some clips."""

@@ -85,6 +85,12 @@ def is_generated(name: str) -> bool:
     return name == GROUPED or _GROUPED_FOLDS.fullmatch(name) is not None
 
 
+def num_parts(name: str) -> int | None:
+    """Return how many parts a generated split has; None for an official one."""
+    folds = _GROUPED_FOLDS.fullmatch(name)
+    return len(_GROUPED_SHARES) if name == GROUPED else int(folds[1]) if folds else None
+
+
 def check_parts(roles: Roles) -> None:
     """Refuse a split without clips to train on or to test.
 
@@ -199,7 +205,7 @@ def _assigned(
     if not 3 <= len(shares) <= len(units_U):
         raise SplitError(
             f"{name}: expected 3 to {len(units_U)} folds (the number of groups without common copies), got {len(shares)}; "
-            "choose another number"
+            f"give --split grouped-{len(units_U)}fold to `audioprep prepare`, or set it as the corpus's split in params.yaml"
         )
     stratum_K, notes = _strata(clips, name, len(shares))
     num_strata = int(stratum_K.max()) + 1

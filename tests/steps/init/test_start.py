@@ -72,6 +72,22 @@ def test_a_wheel_carries_every_file_of_a_project():
     assert set(pyproject["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]) == {PACKAGE, *packed}
 
 
+def test_corpora_of_whoever_works_in_a_checkout_stay_there(tmp_path, monkeypatch):
+    shipped = (ROOT / "params.yaml").read_text()
+    assert files.params_template() == shipped
+    own = "  own:\n    recipe: folder\n    root: /home/me/recordings\n    window_s: 5.0\n    split: grouped-5fold\n"
+    mine = shipped.replace("datasets: [demo]", "datasets: [demo, own, esc50]").replace(
+        "\nresample:", f"{own}\nresample:"
+    )
+    mine = mine.replace("    root:      ", "    root: /x   ", 1)
+    assert mine.count("root: /") == 2
+    (tmp_path / "params.yaml").write_text(mine)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    assert [line.split("#")[0].rstrip() for line in files.params_template().splitlines()] == [
+        line.split("#")[0].rstrip() for line in shipped.splitlines()
+    ]
+
+
 def test_the_copies_of_a_wheel_come_first(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROOT", tmp_path)
     assert files.original("dvc.yaml") == tmp_path / "dvc.yaml"

@@ -69,7 +69,10 @@ def test_copies_are_on_one_side_of_a_generated_split():
     roles = roles_of(clips, "grouped-5fold", copies=find_copies(clips))
     for values in roles.values():
         assert all(len(set(values[start : start + 8])) == 1 for start in range(0, 40, 8))
-    message = "grouped-6fold: expected 3 to 5 folds (the number of groups without common copies), got 6; choose another number"
+    message = (
+        "grouped-6fold: expected 3 to 5 folds (the number of groups without common copies), got 6; give --split "
+        "grouped-5fold to `audioprep prepare`, or set it as the corpus's split in params.yaml"
+    )
     with pytest.raises(SplitError, match=f"^{re.escape(message)}$"):
         make_roles(clips, "grouped-6fold", 0, {}, find_copies(clips))
 
@@ -164,12 +167,12 @@ FOLDED = [clip(str(number), "ab"[number % 2], fold=number) for number in range(1
         (
             FOLDED,
             "grouped-6fold",
-            "grouped-6fold: expected 3 to 5 folds (the number of groups without common copies), got 6; choose another number",
+            "grouped-6fold: expected 3 to 5 folds (the number of groups without common copies), got 6; give --split grouped-5fold to ",
         ),
         (
             FOLDED,
             "grouped-2fold",
-            "grouped-2fold: expected 3 to 5 folds (the number of groups without common copies), got 2; choose another number",
+            "grouped-2fold: expected 3 to 5 folds (the number of groups without common copies), got 2; give --split grouped-5fold to ",
         ),
         (
             FOLDED[:2],
