@@ -159,7 +159,7 @@ class _Run:
         self.classifier = build(model, self.shapes, outputs_of(loss))
         standardise(self.classifier, *corpus.normalisation(rows))
         if model.init_checkpoint is not None:
-            start_from(self.classifier, Path(model.init_checkpoint))
+            start_from(self.classifier, Path(model.init_checkpoint), corpus.meta, freeze=model.freeze)
         self.classifier.to(self.device)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)

@@ -7,8 +7,9 @@ import torch
 
 from audioprep.config.training import ModelRule
 from audioprep.errors import ModelError
+from audioprep.model.archs.panns import Panns
+from audioprep.model.archs.trunk import Sides
 from audioprep.model.checkpoints import Shapes, build, load_checkpoint, save_checkpoint, standardise, start_from
-from audioprep.model.panns import Panns
 
 CNN6 = ModelRule(arch="cnn6")
 
@@ -16,7 +17,7 @@ CNN6 = ModelRule(arch="cnn6")
 def published(path: Path, *, num_classes: int = 527, **changes: Any) -> dict[str, torch.Tensor]:
     """A file as audioset_tagging_cnn writes it: with a front end, and numpy arrays in the sampler's state."""
     torch.manual_seed(3)
-    weights = Panns("cnn6", num_classes, 64).state_dict()
+    weights = Panns("cnn6", Sides(1, 64, 64, num_classes)).state_dict()
     weights["bn0.running_mean"].normal_()
     front_end = {
         "spectrogram_extractor.stft.conv_real.weight": torch.zeros(513, 1, 1024),
