@@ -98,6 +98,20 @@ def test_every_network_trains_an_epoch_and_comes_back(arch: str, corpus: Corpus,
     np.testing.assert_array_equal(predict(load_checkpoint(tmp_path / "fold1.pt").classifier, values_KNM), expected_KL)
 
 
+def test_a_frozen_body_is_what_it_was_after_training(corpus: Corpus, tmp_path: Path) -> None:
+    schedule = QUICK.model_copy(update={"epochs": 2})
+    first_rule = ModelRule.model_validate({"width": 4, "init_checkpoint": None})
+    first = train_fold(corpus, first_rule, schedule, 2, tmp_path / "first.state.pt", lambda: None)
+    save_checkpoint(tmp_path / "first.pt", first.classifier, first_rule, first.shapes, {})
+    rule = ModelRule.model_validate({"width": 4, "init_checkpoint": str(tmp_path / "first.pt"), "freeze": True})
+    second = train_fold(corpus, rule, schedule, 1, tmp_path / "second.state.pt", lambda: None)
+    before, after = first.classifier.state_dict(), second.classifier.state_dict()
+    assert {name for name in after if not torch.equal(before[name], after[name])} == {
+        "trunk.head.weight",
+        "trunk.head.bias",
+    }
+
+
 # resnet8, cnn6 and cnn10 are exported in the tests of `quantise`.
 @pytest.mark.parametrize("arch", ["bcresnet", "crnn", "mobilenetv2", "mn04", "ast"])
 def test_every_network_is_exported_and_becomes_int8(arch: str, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ def test_a_seed_gives_the_weights_it_always_gave() -> None:
     layers: list[nn.Module] = [nn.Conv2d(2, 8, 5, bias=False)]
     for channels_in, channels_out in ((8, 8), (8, 16), (16, 32), (32, 64)):
         layers += [nn.Conv2d(channels, channels_out, 3, bias=False) for channels in (channels_in, channels_out)]
-        layers += [nn.Conv2d(channels_in, channels_out, 1, bias=False)] * (channels_in != channels_out)
+        if channels_in != channels_out:
+            layers.append(nn.Conv2d(channels_in, channels_out, 1, bias=False))
     layers.append(nn.Linear(64, 7))
     expected = [weight for layer in layers for weight in layer.parameters()]
     found = [weight for name, weight in trunk.named_parameters() if weight.ndim > 1 or name == "head.bias"]
