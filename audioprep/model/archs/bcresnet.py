@@ -34,7 +34,7 @@ class BCResNet(Trunk):
         super().__init__()
         channels, num_bins = 2 * width, _halved(sides.num_bins)
         self.stem = nn.Sequential(
-            nn.Conv2d(sides.num_channels, channels, 5, stride=(1, 2), padding=2, bias=False),
+            nn.Conv2d(sides.num_channels, channels, 5, stride=(2, 1), padding=2, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(),
         )
@@ -48,7 +48,7 @@ class BCResNet(Trunk):
         self.blocks = nn.Sequential(*blocks)
         side = min(5, num_bins)
         self.last = nn.Sequential(
-            nn.Conv2d(channels, channels, (5, side), padding=(2, 0), groups=channels, bias=False),
+            nn.Conv2d(channels, channels, (side, 5), padding=(0, 2), groups=channels, bias=False),
             nn.Conv2d(channels, 4 * width, 1, bias=False),
             nn.BatchNorm2d(4 * width),
             nn.ReLU(),
@@ -58,8 +58,9 @@ class BCResNet(Trunk):
 
     def frames(self, x_BCNM: Tensor) -> Tensor:
         """Return features [B, 4 width, N]."""
-        z_BCNM: Tensor = self.last(self.blocks(self.stem(x_BCNM)))
-        return z_BCNM.mean(dim=3)
+        # Bins before frames, as published: groups of bins are then views.
+        z_BCMN: Tensor = self.last(self.blocks(self.stem(x_BCNM.transpose(2, 3))))
+        return z_BCMN.mean(dim=2)
 
     def classify(self, z: Tensor) -> Tensor:
         """Return logits [..., L]."""
@@ -79,12 +80,12 @@ class _Block(nn.Module):
                 nn.Conv2d(channels_in, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
             )
         self.along_bins = nn.Sequential(
-            nn.Conv2d(channels, channels, (1, 3), stride=(1, stride), padding=(0, 1), groups=channels, bias=False),
+            nn.Conv2d(channels, channels, (3, 1), stride=(stride, 1), padding=(1, 0), groups=channels, bias=False),
             _SubSpectralNorm(channels, num_bins),
         )
         self.along_frames = nn.Sequential(
             nn.Conv2d(
-                channels, channels, (3, 1), padding=(dilation, 0), dilation=(dilation, 1), groups=channels, bias=False
+                channels, channels, (1, 3), padding=(0, dilation), dilation=(1, dilation), groups=channels, bias=False
             ),
             nn.BatchNorm2d(channels),
             nn.SiLU(),
@@ -92,10 +93,10 @@ class _Block(nn.Module):
             nn.Dropout2d(_BLOCK_DROPOUT),
         )
 
-    def forward(self, x_BCNM: Tensor) -> Tensor:
-        y_BCNM = self.along_bins(self.widen(x_BCNM))
-        y_BCNM = y_BCNM + self.along_frames(y_BCNM.mean(dim=3, keepdim=True))
-        return functional.relu(y_BCNM + x_BCNM if self.has_shortcut else y_BCNM)
+    def forward(self, x_BCMN: Tensor) -> Tensor:
+        y_BCMN = self.along_bins(self.widen(x_BCMN))
+        y_BCMN = y_BCMN + self.along_frames(y_BCMN.mean(dim=2, keepdim=True))
+        return functional.relu(y_BCMN + x_BCMN if self.has_shortcut else y_BCMN)
 
 
 class _SubSpectralNorm(nn.Module):
@@ -106,13 +107,11 @@ class _SubSpectralNorm(nn.Module):
         self.num_groups = next(groups for groups in range(_MAX_GROUPS, 0, -1) if num_bins % groups == 0)
         self.norm = nn.BatchNorm2d(num_channels * self.num_groups)
 
-    def forward(self, x_BCNM: Tensor) -> Tensor:
-        num_clips, num_channels, num_frames, num_bins = x_BCNM.shape
-        per_group = num_bins // self.num_groups
-        groups = x_BCNM.reshape(num_clips, num_channels, num_frames, self.num_groups, per_group).transpose(2, 3)
-        normed: Tensor = self.norm(groups.reshape(num_clips, num_channels * self.num_groups, num_frames, per_group))
-        groups = normed.reshape(num_clips, num_channels, self.num_groups, num_frames, per_group).transpose(2, 3)
-        return groups.reshape(num_clips, num_channels, num_frames, num_bins)
+    def forward(self, x_BCMN: Tensor) -> Tensor:
+        num_clips, num_channels, num_bins, num_frames = x_BCMN.shape
+        groups = (num_clips, num_channels * self.num_groups, num_bins // self.num_groups, num_frames)
+        normed: Tensor = self.norm(x_BCMN.reshape(groups))
+        return normed.reshape(x_BCMN.shape)
 
 
 def _halved(num_bins: int) -> int:

@@ -5,6 +5,7 @@ Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 Source: Cakir et al. 2017 (arXiv 1702.06286), section III; sizes are this project's.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -42,6 +43,8 @@ class Crnn(Trunk):
         self.pool = sides.make_pool(8 * width)
         self.dropout = dropout
         self.head = nn.Linear(self.pool.num_outputs, sides.num_classes)
+        # Kernels in this order bring activations into it too, in which CPUs are twice as fast here.
+        self.to(memory_format=torch.channels_last)
 
     def frames(self, x_BCNM: Tensor) -> Tensor:
         """Return features [B, 8 width, N / 4]."""

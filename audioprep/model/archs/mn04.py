@@ -8,6 +8,7 @@ Differences from EfficientAT: squeeze-and-excitation gates by hard-sigmoid as in
 Source: Howard et al. 2019 (arXiv 1905.02244), table 1; Schmid et al. 2023 (arXiv 2211.04772).
 """
 
+import torch
 from torch import Tensor, nn
 
 from audioprep.model.archs.trunk import Sides, Trunk
@@ -62,9 +63,18 @@ class Mn04(Trunk):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        # Kernels in this order bring activations into it too, in which CPUs are twice as fast here.
+        self.to(memory_format=torch.channels_last)
 
     def frames(self, x_BCNM: Tensor) -> Tensor:
         """Return features [B, C, N / 32]."""
+        if x_BCNM.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # So few channels take three times as long in bf16: its kernels are made for many.
+            with torch.autocast("cpu", enabled=False):
+                return self._features_of(x_BCNM.float())
+        return self._features_of(x_BCNM)
+
+    def _features_of(self, x_BCNM: Tensor) -> Tensor:
         z_BCNM: Tensor = self.features(x_BCNM)
         return z_BCNM.mean(dim=3)
 

@@ -9,6 +9,7 @@ Source: Kong et al. 2020 (arXiv 1912.10211), github.com/qiuqiangkong/audioset_ta
 al. 2018 (arXiv 1801.04381), table 2.
 """
 
+import torch
 from torch import Tensor, nn
 
 from audioprep.model.archs.panns import PannsHead
@@ -49,6 +50,8 @@ class MobileNetV2(PannsHead):
         layers.append(nn.Sequential(*_conv(channels, _LAST_CHANNELS, 1), *_norm(_LAST_CHANNELS)))
         self.features = nn.Sequential(*layers)
         self._add_head(sides, _LAST_CHANNELS, _HIDDEN)
+        # Kernels in this order bring activations into it too, in which CPUs are twice as fast here.
+        self.to(memory_format=torch.channels_last)
 
     def frames(self, x_BCNM: Tensor) -> Tensor:
         """Return features [B, 1280, N / 32]."""

@@ -21,6 +21,6 @@ def test_no_frame_is_skipped() -> None:
 def test_each_group_of_bins_is_normed_by_itself(num_bins: int, num_groups: int) -> None:
     norm = _SubSpectralNorm(3, num_bins)
     assert norm.num_groups == num_groups
-    x_BCNM = torch.randn(4, 3, 6, num_bins) * torch.arange(1.0, 1.0 + num_bins)
-    parts = [nn.BatchNorm2d(3)(part) for part in x_BCNM.chunk(num_groups, dim=3)]
-    torch.testing.assert_close(norm(x_BCNM), torch.cat(parts, dim=3))
+    x_BCMN = torch.randn(4, 3, num_bins, 6) * torch.arange(1.0, 1.0 + num_bins)[:, None]
+    parts = [nn.BatchNorm2d(3)(part) for part in x_BCMN.chunk(num_groups, dim=2)]
+    torch.testing.assert_close(norm(x_BCMN), torch.cat(parts, dim=2))
