@@ -16,7 +16,7 @@ from audioprep.model.archs.registry import ARCHS
 from audioprep.model.checkpoints import Shapes, build, load_checkpoint, save_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict, train_fold
-from audioprep.model.nets import Classifier
+from audioprep.model.nets import Classifier, Outputs
 from audioprep.model.quantise import PLANS, run_onnx, to_int8, to_onnx
 
 # cnn14 is cnn10 with two more blocks, and too large for many small tests.
@@ -24,10 +24,12 @@ LIGHT = sorted(set(ARCHS) - {"cnn14"})
 POOLS = get_args(ModelRule.model_fields["pool"].annotation)
 
 
-def classifier(arch: str, num_frames: int, num_bins: int, pool: str = "max_mean") -> Classifier:
+def classifier(
+    arch: str, num_frames: int, num_bins: int, pool: str = "max_mean", outputs: Outputs = "softmax"
+) -> Classifier:
     torch.manual_seed(0)
     rule = ModelRule.model_validate({"arch": arch, "width": 4, "pool": pool, "frame_pool": 2})
-    return build(rule, Shapes(num_frames, num_bins, 3))
+    return build(rule, Shapes(num_frames, num_bins, 3), outputs)
 
 
 def test_the_parameter_names_every_network() -> None:
@@ -126,11 +128,20 @@ def test_every_network_is_exported_and_becomes_int8(arch: str, tmp_path: Path) -
     np.testing.assert_allclose(run_onnx(int8, values_KNM), expected_KL, atol=0.05)
 
 
-def test_a_pool_of_decisions_is_exported(tmp_path: Path) -> None:
-    one = classifier("resnet8", 33, 40, "linear_softmax").eval()
+@pytest.mark.parametrize("pool", ["statistics", "attention", "linear_softmax"])
+def test_a_classifier_with_another_pool_is_exported(pool: str, tmp_path: Path) -> None:
+    one = classifier("resnet8", 33, 40, pool, "sigmoid").eval()
     values_KNM = np.random.default_rng(0).normal(0.0, 1.0, (3, 33, 40)).astype(np.float32)
     to_onnx(one, Shapes(33, 40, 3), tmp_path / "fp32.onnx")
     np.testing.assert_allclose(run_onnx(tmp_path / "fp32.onnx", values_KNM), predict(one, values_KNM), atol=1e-5)
+
+
+def test_crops_too_short_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    schedule = QUICK.model_copy(update={"time_crop": 0.3})
+    with pytest.raises(
+        ModelError, match=r"train.time_crop: expected crops of at least 16 frames .*, got 12 of 41; rai"
+    ):
+        train_fold(corpus, ModelRule(arch="cnn6"), schedule, 1, tmp_path / "state.pt", lambda: None)
 
 
 @pytest.mark.parametrize(("arch", "side"), [("cnn10", 16), ("cnn14", 32), ("mobilenetv2", 32), ("ast", 16)])
