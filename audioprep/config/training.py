@@ -16,9 +16,12 @@ from audioprep.errors import ConfigError, unknown_name
 class ModelRule(Section):
     """Which network, on which features."""
 
-    arch: Literal["resnet8", "cnn6", "cnn10", "cnn14"] = "resnet8"
+    # One of audioprep/model/archs/registry.py, which says what each is and which of these settings it reads.
+    arch: Literal["resnet8", "bcresnet", "crnn", "cnn6", "cnn10", "cnn14", "mobilenetv2", "mn04", "ast"] = "resnet8"
     features: Literal["logmel", "mfcc"] = "logmel"
-    # resnet8: channels of the first stage; the last has eight times as many.
+    # How features over frames become those of a clip; linear_softmax pools what is decided on frames instead.
+    pool: Literal["mean", "max_mean", "statistics", "attention", "linear_softmax"] = "max_mean"
+    # resnet8, bcresnet, crnn: channels of the first stage; ast: a twelfth of a word's values.
     width: int = Field(default=16, ge=4, le=256)
     # resnet8: of so many frames the mean and the maximum go into the first convolution.
     frame_pool: int = Field(default=4, ge=1, le=64)

@@ -157,9 +157,10 @@ class _Run:
         self.shapes = Shapes(corpus.shards.num_frames, corpus.shards.num_bins, len(corpus.classes))
         torch.manual_seed(_seed(train.seed, fold, 0))
         self.classifier = build(model, self.shapes, outputs_of(loss))
+        _check_crop(self.classifier, self.shapes, train)
         standardise(self.classifier, *corpus.normalisation(rows))
         if model.init_checkpoint is not None:
-            start_from(self.classifier, Path(model.init_checkpoint))
+            start_from(self.classifier, Path(model.init_checkpoint), corpus.meta, freeze=model.freeze)
         self.classifier.to(self.device)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
@@ -296,6 +297,16 @@ def _check_classes(corpus: Corpus, fold: int, rows: Ints) -> None:
         raise ModelError(
             f"{corpus.name} fold {fold}: expected clips of every class to train on, got none of {', '.join(names[:5])} "
             f"({len(names)} of {len(corpus.classes)} classes); choose another split, or give these classes more groups"
+        )
+
+
+def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> None:
+    """Refuse crops that are too short for the network, although whole clips are not."""
+    num_frames = max(1, int(shapes.num_frames * train.time_crop))
+    if num_frames < classifier.trunk.min_side:
+        raise ModelError(
+            f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
+            f"{num_frames} of {shapes.num_frames}; raise it, or choose resnet8"
         )
 
 

@@ -1,4 +1,4 @@
-"""The classifier: a front end without weights, and a trunk; and the small default trunk, `resnet8`.
+"""The classifier: a front end without weights, and a trunk, which is one of `archs/`.
 
 Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 """
@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from audioprep.model.archs.trunk import Trunk
 
 Outputs = Literal["softmax", "sigmoid"]
 
@@ -60,7 +62,7 @@ class Front(nn.Module):
 class Classifier(nn.Module):
     """Front and trunk: feature matrices in, logits out."""
 
-    def __init__(self, front: Front, trunk: nn.Module, outputs: Outputs = "softmax") -> None:
+    def __init__(self, front: Front, trunk: Trunk, outputs: Outputs = "softmax") -> None:
         """Join a front and a trunk.
 
         Args:
@@ -82,66 +84,3 @@ class Classifier(nn.Module):
         """Return probabilities [B, L] from feature matrices [B, N, M]: of classes that exclude each other, or of each by itself."""
         logits_BL = self(x_BNM)
         return logits_BL.softmax(1) if self.outputs == "softmax" else torch.sigmoid(logits_BL)
-
-
-class ResNet8(nn.Module):
-    """A 5x5 stem of stride 2 and four residual blocks: eight 3x3 convolutions, 309 k parameters at width 16."""
-
-    head_name = "head"
-    min_side = 1
-
-    def __init__(self, num_channels: int, num_classes: int, width: int, dropout: float) -> None:
-        """Make the trunk with random weights.
-
-        Args:
-            num_channels: C of its input.
-            num_classes: L.
-            width: Channels of the stem and the first block; the last block has eight times as many.
-            dropout: Share of the pooled features that are dropped in training.
-        """
-        super().__init__()
-        self.stem = nn.Conv2d(num_channels, width, 5, stride=2, padding=2, bias=False)
-        self.stem_bn = nn.BatchNorm2d(width)
-        self.blocks = nn.Sequential(
-            _Block(width, width, 1),
-            _Block(width, 2 * width, 2),
-            _Block(2 * width, 4 * width, 2),
-            _Block(4 * width, 8 * width, 2),
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(8 * width, num_classes)
-
-    def forward(self, x_BCNM: Tensor) -> Tensor:
-        """Return logits [B, L]."""
-        x_BCNM = self.blocks(functional.relu(self.stem_bn(self.stem(x_BCNM))))
-        logits_BL: Tensor = self.head(self.dropout(pool_frames_and_bins(x_BCNM)))
-        return logits_BL
-
-
-def pool_frames_and_bins(x_BCNM: Tensor) -> Tensor:
-    """Return [B, C]: the mean over bins, then the maximum plus the mean over frames.
-
-    Source: Kong et al. 2020, PANNs (arXiv 1912.10211), section IV.
-    """
-    x_BCN = x_BCNM.mean(dim=3)
-    return x_BCN.amax(dim=2) + x_BCN.mean(dim=2)
-
-
-class _Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2015, arXiv 1512.03385)."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels_out:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False), nn.BatchNorm2d(channels_out)
-            )
-
-    def forward(self, x_BCNM: Tensor) -> Tensor:
-        y_BCNM = functional.relu(self.bn1(self.conv1(x_BCNM)))
-        return functional.relu(self.bn2(self.conv2(y_BCNM)) + self.shortcut(x_BCNM))
