@@ -88,6 +88,11 @@ class EvaluateRule(Section):
 
     # Probabilities are averaged over so many circular shifts of the clip.
     num_shifts: int = Field(default=1, ge=1, le=64)
+    # A temperature for the probabilities, and thresholds where clips have several labels, from the validation clips.
+    calibrate: bool = True
+    # By what the results are split up: attributes of the clips (device, city), group, or container. None: every attribute
+    # that divides the clips into 2 to 50 parts.
+    groups: tuple[str, ...] | None = None
 
 
 class ExportRule(Section):
