@@ -22,6 +22,7 @@ COMMANDS = {
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
+    "compare": ["first", "second"],
     "verify": ["folder", "--repair", "--root"],
     "export": ["name", "--to", "--kind", "--audio", "--split", "--fold", "--out", "--data"],
     "share": ["name", "--remote"],

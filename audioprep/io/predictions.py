@@ -135,7 +135,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def _names(given_KL: Bools, classes: Sequence[str]) -> list[list[str]]:
-    return [[classes[label] for label in np.flatnonzero(given_L)] for given_L in given_KL]
+    return [[classes[label] for label in np.flatnonzero(given_L).tolist()] for given_L in given_KL]
 
 
 def _given(labels: Sequence[Sequence[str]], classes: Sequence[str]) -> Bools:
