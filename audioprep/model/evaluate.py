@@ -8,7 +8,7 @@ Shape letters: K clips, L classes.
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from audioprep.io.groups import read_groups, read_parts
 from audioprep.io.predictions import NAME, Predictions, write_predictions
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
-from audioprep.model.judge import judge
+from audioprep.model.judge import judge, summarise
 from audioprep.model.loop import predict
 from audioprep.model.metrics.calibration import fit_temperature, log_loss, scale
 from audioprep.model.metrics.decisions import (
@@ -36,6 +36,7 @@ from audioprep.model.metrics.decisions import (
 )
 from audioprep.model.plots import write_plots
 from audioprep.model.report.page import write_report
+from audioprep.model.robustness import Test, degraded_scores
 from audioprep.model.trained import check_fits, read_training
 
 # Wrong clips that the report lists.
@@ -70,6 +71,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     predictions = _pooled(corpus, folds, read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids))
     parts = read_parts(data, predictions.ids, rule.groups)
     head, details = judge(predictions, _calibrated(folds), parts)
+    details["robustness"] = _degraded(data, corpus, loaded, folds, predictions, rule)
     fresh_folder(out)
     write_predictions(out / NAME, predictions)
     write_plots(out / "plots", predictions, details["calibration"])
@@ -121,14 +123,38 @@ def _score_fold(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> _
         raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
     calibration = _calibrate(corpus, checkpoint, rule)
     scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
-    if corpus.is_multi_label:
-        thresholds = calibration["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
-        decided_KL = decide_several(scores_KL, np.array([thresholds[label] for label in corpus.classes]))
-    else:
-        decided_KL = decide_one(scores_KL)
+    decided_KL = _decide(corpus, scores_KL, calibration)
     temperature = calibration["temperature"]
     calibrated_KL = None if temperature is None else scale(scores_KL, classifier.outputs, temperature)
     return _Fold(fold, rows_K, scores_KL, decided_KL, calibrated_KL, calibration)
+
+
+def _degraded(
+    data: Path,
+    corpus: Corpus,
+    loaded: list[Checkpoint],
+    folds: list[_Fold],
+    predictions: Predictions,
+    rule: EvaluateRule,
+) -> dict[str, dict[str, float]]:
+    """Return, for each condition, the headline and its interval, and macro F1."""
+    if not rule.robustness.snr_db and not rule.robustness.reverb_s:
+        return {}
+    tests = [Test(checkpoint.classifier, fold.rows_K) for checkpoint, fold in zip(loaded, folds, strict=True)]
+    rows = {}
+    for name, scores in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
+        decided = [_decide(corpus, own_KL, fold.calibration) for own_KL, fold in zip(scores, folds, strict=True)]
+        rows[name] = summarise(
+            replace(predictions, scores_KL=np.concatenate(scores), decided_KL=np.concatenate(decided))
+        )
+    return rows
+
+
+def _decide(corpus: Corpus, scores_KL: npt.NDArray[np.float32], calibration: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    if not corpus.is_multi_label:
+        return decide_one(scores_KL)
+    thresholds = calibration["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
+    return decide_several(scores_KL, np.array([thresholds[label] for label in corpus.classes]))
 
 
 def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> dict[str, Any]:

@@ -94,9 +94,8 @@ def judge(
         f"{name}_std": _deviation([fold[name] for fold in folds.values()]),
         f"{name}_low95": low,
         f"{name}_high95": high,
-        "macro_f1": pooled["macro_f1"],
-        **({} if name == "accuracy" else {"micro_f1": pooled["micro_f1"]}),
-        # Scores of different networks have no common scale: what ranks clips is measured fold by fold.
+        **{key: pooled[key] for key in _head_decisions(name)},
+        # Scores of different networks have no common scale: what ranks clips of one class is measured fold by fold.
         **{key: _finite_mean([fold[key] for fold in folds.values()]) for key in _head_rankings(name)},
         "ece": pooled["ece"],
         **({} if calibrated_KL is None else {"ece_calibrated": _error(predictions, calibrated_KL)}),
@@ -119,8 +118,19 @@ def judge(
     return _without_nan(head), _without_nan(details)
 
 
+def summarise(predictions: Predictions) -> dict[str, float]:
+    """Return the headline with its interval, and macro F1."""
+    name, (low, high) = headline_name(predictions), interval(drawn_headlines(predictions))
+    values = {name: headline(predictions), f"{name}_low95": low, f"{name}_high95": high}
+    return {**values, "macro_f1": averages(predictions.truth_KL, predictions.decided_KL)["macro_f1"]}
+
+
+def _head_decisions(name: str) -> tuple[str, ...]:
+    return ("macro_f1", "micro_f1", "lwlrap") if name == "map" else ("balanced_accuracy", "macro_f1")
+
+
 def _head_rankings(name: str) -> tuple[str, ...]:
-    return ("lwlrap", "auc", "d_prime") if name == "map" else ("balanced_accuracy", "map", "auc")
+    return ("auc", "d_prime") if name == "map" else ("map", "auc")
 
 
 def _headline_of(fold: Predictions) -> float:
