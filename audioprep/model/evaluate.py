@@ -36,7 +36,7 @@ from audioprep.model.metrics.decisions import (
 )
 from audioprep.model.plots import write_plots
 from audioprep.model.report.page import write_report
-from audioprep.model.robustness import Test, degraded_scores
+from audioprep.model.robustness import ScoredFold, degraded_scores
 from audioprep.model.trained import check_fits, read_training
 
 # Wrong clips that the report lists.
@@ -140,7 +140,7 @@ def _degraded(
     """Return, for each condition, the headline and its interval, and macro F1."""
     if not rule.robustness.snr_db and not rule.robustness.reverb_s:
         return {}
-    tests = [Test(checkpoint.classifier, fold.rows_K) for checkpoint, fold in zip(loaded, folds, strict=True)]
+    tests = [ScoredFold(checkpoint.classifier, fold.rows_K) for checkpoint, fold in zip(loaded, folds, strict=True)]
     rows = {}
     for name, scores in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
         decided = [_decide(corpus, own_KL, fold.calibration) for own_KL, fold in zip(scores, folds, strict=True)]

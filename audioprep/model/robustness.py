@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.float32]
 Degrade = Callable[["_Clip", np.random.Generator], npt.NDArray[Any]]
 
 
-class Test(NamedTuple):
+class ScoredFold(NamedTuple):
     """One tested fold.
 
     Attributes:
@@ -56,7 +56,7 @@ class _Clip(NamedTuple):
 
 
 def degraded_scores(
-    data: Path, corpus: Corpus, tests: Sequence[Test], rule: RobustnessRule, num_shifts: int
+    data: Path, corpus: Corpus, tests: Sequence[ScoredFold], rule: RobustnessRule, num_shifts: int
 ) -> dict[str, list[Floats]]:
     """Return, for each condition by its name, the probabilities [K, L] of every fold's clips.
 
@@ -80,6 +80,7 @@ def degraded_scores(
     # As stored, but for int8, whose steps are a clip's own.
     dtype = np.float16 if corpus.shards.dtype == np.float16 else np.float32
     conditions = _conditions(data.parent, rule, meta["rate_hz"])
+    shards = _shard_numbers(data)
     kernel = feature_kernel(meta["kind"], meta["rule"], meta["rate_hz"])
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, test in enumerate(tests):
@@ -87,7 +88,7 @@ def degraded_scores(
             places[corpus.ids[row]].append((number, place))
     found = {name: [np.zeros((len(t.rows_K), len(corpus.classes)), np.float32) for t in tests] for name in conditions}
     num_found = 0
-    for clips in _shards(data, set(places), meta):
+    for clips in _read(data, shards, set(places), meta):
         num_found += len(clips)
         for name, degrade in conditions.items():
             # The noise of a clip depends on nothing but the clip and the seed: it is the same at every level.
@@ -151,10 +152,10 @@ def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random
     return lambda num_samples, rng: part_of_noise(waves[int(rng.integers(len(waves)))], num_samples, rng)
 
 
-def _shards(data: Path, wanted: set[str], meta: dict[str, Any]) -> Iterator[dict[str, _Clip]]:
-    """Yield the wanted clips of one audio shard after another."""
+def _read(data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, Any]) -> Iterator[dict[str, _Clip]]:
+    """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had."""
     rate_hz, num_samples = meta["rate_hz"], round(meta["window_s"] * meta["rate_hz"])
-    for shard in _shard_numbers(data):
+    for shard in shards:
         cuts = {cut["id"]: cut for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["id"] in wanted}
         clips = {}
         for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():

@@ -9,11 +9,14 @@ import pytest
 from model.corpora import LABELS, SPLIT
 from sklearn.metrics import average_precision_score, f1_score
 
-from audioprep.config.training import EvaluateRule
+from audioprep.config.training import EvaluateRule, RobustnessRule
 from audioprep.errors import ConfigError, ModelError
 from audioprep.io.parquet import read_split
 from audioprep.io.tables import CLIPS, rows_to_table, write_table
+from audioprep.model import evaluate as module
+from audioprep.model.corpus import Corpus
 from audioprep.model.evaluate import evaluate
+from audioprep.model.robustness import ScoredFold
 
 
 @pytest.fixture
@@ -107,6 +110,23 @@ def test_results_are_split_up_by_what_the_corpus_says_of_its_clips(work: Path) -
         assert rows[device]["accuracy"] == pytest.approx((own["label"] == own["predicted"]).mean())
     with pytest.raises(ConfigError, match=r"evaluate.groups of toy: expected one of .*, got 'speaker'"):
         evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule(groups=("speaker",)))
+
+
+def test_other_conditions_are_beside_the_numbers_of_clean_clips(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = EvaluateRule(robustness=RobustnessRule(snr_db=(0.0,)))
+    with pytest.raises(ModelError, match=r"evaluate.robustness: expected the audio and cuts of .*toy, found none"):
+        evaluate(work / "toy", work / "checkpoints", work / "out", rule)
+    assert not (work / "out").exists()
+
+    def always_drum(data: Path, corpus: Corpus, tests: list[ScoredFold], *_: object) -> dict[str, list[np.ndarray]]:
+        drum_L = np.array([0.0, 1.0, 0.0], np.float32)
+        return {"loud": [np.tile(drum_L, (len(test.rows_K), 1)) for test in tests]}
+
+    monkeypatch.setattr(module, "degraded_scores", always_drum)
+    evaluate(work / "toy", work / "checkpoints", work / "out", rule)
+    details = json.loads((work / "out/details.json").read_text())
+    assert details["robustness"]["loud"]["accuracy"] == pytest.approx(1 / 3)
+    assert details["pooled_accuracy"] > 0.8
 
 
 def test_running_again_gives_the_same_bytes(report: Path, toy: Path, checkpoints: Path, tmp_path: Path) -> None:

@@ -116,6 +116,20 @@ def test_the_gate_counts_what_it_says() -> None:
     assert passes(gate, ExportRule(max_accuracy_drop=0.25, min_agreement=0.75))
 
 
+def test_a_corpus_of_several_labels_is_exported(
+    several: Path, several_checkpoints: Path, several_report: Path, tmp_path: Path
+) -> None:
+    about = run(several, several_checkpoints, several_report, tmp_path / "bundle")
+    gate = about["metrics"]["gate"]
+    assert (gate["metric"], gate["num_clips"]) == ("map", 24)
+    assert gate["map_fp32"] - gate["map_int8"] <= 0.01
+    assert about["metrics"]["cross_validated"] == json.loads((several_report / "metrics.json").read_text())
+    corpus, checkpoint = load_corpus(several, "logmel", SPLIT), load_checkpoint(several_checkpoints / "fold1.pt")
+    rows = module._calibration_rows(corpus, checkpoint, 4)
+    assert sum(not corpus.labels[row] for row in rows) == 1
+    assert corpus.truth(rows).any(axis=0).all()
+
+
 def test_the_gate_of_several_labels_counts_label_by_label() -> None:
     truth_KL = np.array([[True, True], [False, True], [True, False]])
     fp32_KL = np.array([[0.9, 0.8], [0.2, 0.7], [0.8, 0.1]], np.float32)

@@ -17,6 +17,7 @@ Ints = npt.NDArray[np.int64]
 
 # Below which probability a label is not given, unless validation clips say better.
 DEFAULT_THRESHOLD = 0.5
+_COLUMNS = ("precision", "recall", "f1", "num_clips")
 
 
 def decide_one(scores_KL: Floats) -> Bools:
@@ -77,15 +78,10 @@ def top_accuracy(truth_KL: Bools, scores_KL: Floats, num_best: int) -> float:
 
 def per_class(truth_KL: Bools, decided_KL: Bools) -> dict[str, npt.NDArray[Any]]:
     """Return `precision`, `recall`, `f1` and `num_clips` of each class [L]; a ratio of nothing is 0, as in scikit-learn."""
-    # Integers: scikit-learn takes a matrix of one column for plain labels otherwise.
-    values = [_scores(truth_KL[:, label], decided_KL[:, label]) for label in range(truth_KL.shape[1])]
-    precision, recall, f1, num_clips = zip(*values, strict=True)
-    return {
-        "precision": np.array(precision),
-        "recall": np.array(recall),
-        "f1": np.array(f1),
-        "num_clips": np.array(num_clips, np.int64),
-    }
+    # A column of zeros beside them: scikit-learn would take a single column for plain labels.
+    padded = [np.column_stack([given_KL, np.zeros(len(given_KL), bool)]) for given_KL in (truth_KL, decided_KL)]
+    values = precision_recall_fscore_support(*padded, average=None, zero_division=0)
+    return {name: value_L[:-1] for name, value_L in zip(_COLUMNS, values, strict=True)}
 
 
 def averages(truth_KL: Bools, decided_KL: Bools) -> dict[str, float]:
@@ -96,15 +92,10 @@ def averages(truth_KL: Bools, decided_KL: Bools) -> dict[str, float]:
     """
     rows, occurs_L = per_class(truth_KL, decided_KL), (truth_KL | decided_KL).any(axis=0)
     num_clips_L = rows.pop("num_clips")
-    micro = _scores(truth_KL.ravel(), decided_KL.ravel())[:3]
+    micro = per_class(truth_KL.reshape(-1, 1), decided_KL.reshape(-1, 1))
     values: dict[str, float] = {}
-    for (name, value_L), pooled in zip(rows.items(), micro, strict=True):
+    for name, value_L in rows.items():
         values[f"macro_{name}"] = float(value_L[occurs_L].mean()) if occurs_L.any() else 0.0
-        values[f"micro_{name}"] = float(pooled)
+        values[f"micro_{name}"] = float(micro[name][0])
         values[f"weighted_{name}"] = float(value_L @ num_clips_L / max(1, num_clips_L.sum()))
     return values
-
-
-def _scores(truth: Bools, decided: Bools) -> tuple[float, float, float, int]:
-    precision, recall, f1, _ = precision_recall_fscore_support(truth, decided, average="binary", zero_division=0)
-    return precision, recall, f1, int(truth.sum())
