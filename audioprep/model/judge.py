@@ -87,7 +87,7 @@ def judge(
         A number that the clips do not give is None.
     """
     folds = {f"fold{fold}": _summary(clips) for fold, clips in by_fold(predictions).items()}
-    name, pooled = headline_name(predictions), _summary(predictions)
+    name, pooled = headline_name(predictions), _summary(predictions) if len(folds) > 1 else next(iter(folds.values()))
     low, high = interval(drawn_headlines(predictions))
     head = {
         name: headline(predictions),

@@ -46,14 +46,16 @@ def weighted_average_precision(truth_KL: Bools, scores_KL: Floats, weights_BK: F
     value_BL = np.full((len(weights_BK), truth_KL.shape[1]), np.nan)
     for label in np.flatnonzero(truth_KL.any(axis=0)):
         order_K = np.argsort(-scores_KL[:, label], kind="stable")
-        ordered = scores_KL[order_K, label]
-        ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)  # of runs of equal scores
-        taken = weights_BK[:, order_K].cumsum(axis=1)[:, ends]
-        hits = (weights_BK[:, order_K] * truth_KL[order_K, label]).cumsum(axis=1)[:, ends]
+        score_K, true_P = scores_KL[order_K, label], np.flatnonzero(truth_KL[order_K, label])
+        # Precision counts at clips of the class alone, and there at the end of the run of equal scores.
+        last_P = np.searchsorted(-score_K, -score_K[true_P], side="right")
+        stops, firsts = np.unique(last_P, return_index=True)
+        starts = np.append(0, stops[:-1])
+        taken = np.add.reduceat(weights_BK[:, order_K[: stops[-1]]], starts, axis=1).cumsum(axis=1)
+        gained = np.add.reduceat(weights_BK[:, order_K[true_P]], firsts, axis=1)
+        hits = gained.cumsum(axis=1)
         precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
-        gained = np.diff(hits, axis=1, prepend=0.0)
-        total_B = hits[:, -1]
-        area_B = (gained * precision).sum(axis=1)
+        total_B, area_B = hits[:, -1], (gained * precision).sum(axis=1)
         value_BL[:, label] = np.divide(area_B, total_B, out=np.full_like(area_B, np.nan), where=total_B > 0)
     return value_BL
 
