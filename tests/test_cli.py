@@ -23,6 +23,7 @@ COMMANDS = {
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
     "models": ["--classes"],
+    "compare": ["first", "second"],
     "verify": ["folder", "--repair", "--root"],
     "export": ["name", "--to", "--kind", "--audio", "--split", "--fold", "--out", "--data"],
     "share": ["name", "--remote"],

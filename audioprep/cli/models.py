@@ -68,3 +68,21 @@ def _feature_shape(kind: str) -> tuple[int, int]:
     rule, rate_hz = getattr(params.features, kind), params.resample.rate_hz
     num_frames = 1 + round(recipe.window_s * rate_hz) // round(rule.hop_ms * rate_hz / 1000)
     return num_frames, rule.n_mels if kind == "logmel" else rule.n_mfcc * (1 + rule.deltas)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A report folder, or its predictions.parquet.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one, of the same clips.")],
+) -> None:
+    """Tell whether B is better than A on the same clips, or whether the difference may be chance."""
+    from audioprep.model.compare import compare as compare_predictions
+
+    found = compare_predictions(first, second)
+    rows = [(name, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}") for name, a, b in found.rows]
+    counts = found.mcnemar
+    rows.append(
+        ("right in one alone", str(counts["only_a"]), str(counts["only_b"]), f"p {counts['p_value']:.2g} (McNemar)")
+    )
+    show_table(f"A {first}, B {second}: {found.num_groups} groups of clips", ("", "A", "B", "B - A"), rows)
+    say(found.verdict)

@@ -5,7 +5,7 @@ stage imports.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -89,11 +89,29 @@ class TrainRule(Section):
         return value
 
 
+class RobustnessRule(Section):
+    """The conditions under which the tested clips are scored once more; empty lists are none."""
+
+    # How much more power the sound has than the noise.
+    snr_db: tuple[float, ...] = ()
+    # white, pink, or the name of a prepared corpus.
+    noises: tuple[str, ...] = Field(default=("white", "pink"), min_length=1)
+    # Reverberation times of synthetic rooms.
+    reverb_s: tuple[Annotated[float, Field(ge=0.05, le=20.0)], ...] = ()
+    seed: int = Field(default=0, ge=0)
+
+
 class EvaluateRule(Section):
     """How the tested clips are scored."""
 
     # Probabilities are averaged over so many circular shifts of the clip.
     num_shifts: int = Field(default=1, ge=1, le=64)
+    # A temperature for the probabilities, and thresholds where clips have several labels, from the validation clips.
+    calibrate: bool = True
+    # By what the results are split up: attributes of the clips (device, city), group, or container. None: every attribute
+    # that divides the clips into 2 to 50 parts.
+    groups: tuple[str, ...] | None = None
+    robustness: RobustnessRule = RobustnessRule()
 
 
 class ExportRule(Section):

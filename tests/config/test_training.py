@@ -35,6 +35,11 @@ def test_sections_of_the_data_half_are_left_alone(tmp_path: Path) -> None:
         ("train: {fit_on: [valid]}", r"train.fit_on: expected \[train\] or \[train, valid\], got \['valid'\]"),
         ("train: {fit_on: [train, test]}", r"train.fit_on.1: expected 'train' or 'valid', got 'test'"),
         ("evaluate: {num_shifts: 0}", r"evaluate.num_shifts: expected greater than or equal to 1, got 0"),
+        (
+            "evaluate: {robustness: {reverb_s: [0]}}",
+            r"evaluate.robustness.reverb_s.0: expected greater than or equal to 0.05, got 0",
+        ),
+        ("evaluate: {robustness: {noises: []}}", r"evaluate.robustness.noises: "),
         ("export: {min_agreement: 2}", r"export.min_agreement: expected less than or equal to 1, got 2"),
     ],
 )

@@ -106,3 +106,22 @@ def write_toy_corpus(root: Path, *, num_clips: int = 60, noise: float = 3.0, sev
         values_KNM[row, :, first : first + 5] += 25.0
     write_features(root / "data/toy/logmel", ids, values_KNM)
     write_split(root / f"data/toy/splits/{SPLIT}.parquet", ids, labels, folds, num_folds=NUM_FOLDS)
+
+
+def write_multi_label_corpus(root: Path, *, num_clips: int = 60) -> None:
+    """Write `data/several`: the bands of the toy corpus, of which a clip has one, two or none; two clips are a group."""
+    rng = np.random.default_rng(0)
+    labels = [
+        [name for name, bit in zip(LABELS, (1, 2, 4), strict=True) if row // 2 % 7 & bit] for row in range(num_clips)
+    ]
+    folds = [row // 2 % NUM_FOLDS + 1 for row in range(num_clips)]
+    ids = [f"{row // 2:03d}-{row % 2}" for row in range(num_clips)]
+    values_KNM = rng.normal(-60.0, 3.0, (num_clips, NUM_FRAMES, NUM_BINS))
+    for row, names in enumerate(labels):
+        for name in names:
+            first = 5 * LABELS.index(name)
+            values_KNM[row, :, first : first + 5] += 25.0
+    write_features(root / "data/several/logmel", ids, values_KNM)
+    write_split(
+        root / f"data/several/splits/{SPLIT}.parquet", ids, labels, folds, num_folds=NUM_FOLDS, dataset="several"
+    )
