@@ -43,7 +43,7 @@ class Crnn(Trunk):
         self.pool = sides.make_pool(8 * width)
         self.dropout = dropout
         self.head = nn.Linear(self.pool.num_outputs, sides.num_classes)
-        # Kernels in this order bring activations into it too, in which CPUs are twice as fast here.
+        # Kernels in this order bring activations into it too, in which a CPU trains this 1.4 times as fast.
         self.to(memory_format=torch.channels_last)
 
     def frames(self, x_BCNM: Tensor) -> Tensor:

