@@ -69,6 +69,10 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     corpus = load_corpus(data, first.rule.features, first.meta["split"])
     folds = [_score_fold(corpus, checkpoint, rule) for checkpoint in track(loaded, "evaluate", len(loaded), "fold")]
     predictions = _pooled(corpus, folds, read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids))
+    if not predictions.truth_KL.any():
+        raise ModelError(
+            f"{corpus.name}: expected tested clips with labels, got none with any; choose another split or other folds"
+        )
     parts = read_parts(data, predictions.ids, rule.groups)
     head, details = judge(predictions, _calibrated(folds), parts)
     details["robustness"] = _degraded(data, corpus, loaded, folds, predictions, rule)

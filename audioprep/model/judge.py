@@ -84,7 +84,7 @@ def judge(
 
     Returns:
         The head: numbers of the whole, flat. The details: more such numbers, and those of each fold, class and part.
-        A number that the clips do not give is None.
+        A number that the clips do not give is left out of the head, and None in the details.
     """
     folds = {f"fold{fold}": _summary(clips) for fold, clips in by_fold(predictions).items()}
     name, pooled = headline_name(predictions), _summary(predictions) if len(folds) > 1 else next(iter(folds.values()))
@@ -115,7 +115,7 @@ def judge(
         "per_group": {part: _per_part(predictions, values) for part, values in parts.items()},
         "calibration": reliability(*confidences(predictions, predictions.scores_KL)),
     }
-    return _without_nan(head), _without_nan(details)
+    return {key: value for key, value in _without_nan(head).items() if value is not None}, _without_nan(details)
 
 
 def summarise(predictions: Predictions) -> dict[str, float]:

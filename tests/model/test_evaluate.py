@@ -219,3 +219,20 @@ def test_the_page_of_several_labels_says_map(several_report: Path) -> None:
     page = (several_report / "report.html").read_text()
     assert '<span class="name">mAP</span>' in page
     assert "<h2>Confusion</h2>" not in page
+
+
+def test_tested_clips_without_any_label_are_refused(several: Path, several_checkpoints: Path, tmp_path: Path) -> None:
+    shutil.copytree(several, tmp_path / "several")
+    path = tmp_path / f"several/splits/{SPLIT}.parquet"
+    table = pq.read_table(path)
+    for name in ("fold1", "fold2"):
+        roles = [
+            "unused" if role == "test" and labels else role
+            for role, labels in zip(table[name].to_pylist(), table["labels"].to_pylist(), strict=True)
+        ]
+        table = table.set_column(table.column_names.index(name), name, [roles])
+    pq.write_table(table, path)
+    with pytest.raises(
+        ModelError, match=r"several/official-5fold: expected tested clips with labels, got none with any"
+    ):
+        evaluate(tmp_path / "several", several_checkpoints, tmp_path / "out", EvaluateRule())

@@ -52,8 +52,9 @@ def group_draws(groups: Sequence[str], num_draws: int = NUM_DRAWS, seed: int = 0
 
 
 def interval(values_B: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return the 95 % percentile interval of drawn values; those that a draw could not give (NaN) are left out."""
-    low, high = np.nanpercentile(values_B, (2.5, 97.5))
+    """Return the 95 % percentile interval of drawn values; those that a draw could not give (NaN) are left out, and NaN is what none give."""
+    given_B = values_B[~np.isnan(values_B)]
+    low, high = np.percentile(given_B, (2.5, 97.5)) if len(given_B) else (math.nan, math.nan)
     return float(low), float(high)
 
 

@@ -99,7 +99,7 @@ def roc_curves(truth_KL: Bools, scores_KL: Floats) -> dict[str, Doubles]:
     for label in np.flatnonzero(truth_KL.any(axis=0) & ~truth_KL.all(axis=0)):
         classes_LG[label] = _roc(truth_KL[:, label], scores_KL[:, label])
     micro_G = _roc(truth_KL.ravel(), scores_KL.ravel())
-    return {"fpr": GRID_G, "macro": np.nanmean(classes_LG, axis=0), "micro": micro_G, "classes": classes_LG}
+    return {"fpr": GRID_G, "macro": _mean_curve(classes_LG), "micro": micro_G, "classes": classes_LG}
 
 
 def pr_curves(truth_KL: Bools, scores_KL: Floats) -> dict[str, Doubles]:
@@ -111,10 +111,18 @@ def pr_curves(truth_KL: Bools, scores_KL: Floats) -> dict[str, Doubles]:
     for label in np.flatnonzero(truth_KL.any(axis=0)):
         classes_LG[label] = _precision(truth_KL[:, label], scores_KL[:, label])
     micro_G = _precision(truth_KL.ravel(), scores_KL.ravel())
-    return {"recall": GRID_G, "macro": np.nanmean(classes_LG, axis=0), "micro": micro_G, "classes": classes_LG}
+    return {"recall": GRID_G, "macro": _mean_curve(classes_LG), "micro": micro_G, "classes": classes_LG}
+
+
+def _mean_curve(classes_LG: Doubles) -> Doubles:
+    """Return the mean [G] of the classes that have a curve; NaN if none has."""
+    has_L = ~np.isnan(classes_LG[:, 0])
+    return np.asarray(classes_LG[has_L].mean(axis=0) if has_L.any() else classes_LG[0], np.float64)
 
 
 def _roc(truth: Bools, scores: Floats) -> Doubles:
+    if truth.all() or not truth.any():
+        return np.full(len(GRID_G), np.nan)
     false_rate, true_rate, _ = roc_curve(truth, scores)
     # Where the curve rises straight up, its upper end.
     rising = np.append(np.diff(false_rate) > 0, True)
@@ -122,6 +130,8 @@ def _roc(truth: Bools, scores: Floats) -> Doubles:
 
 
 def _precision(truth: Bools, scores: Floats) -> Doubles:
+    if not truth.any():
+        return np.full(len(GRID_G), np.nan)
     precision, recall, _ = precision_recall_curve(truth, scores)
     # From the highest threshold down: recall ascends. The first point is a definition, not a measurement.
     precision, recall = precision[-2::-1], recall[-2::-1]

@@ -30,6 +30,7 @@ def test_the_bootstrap_of_single_clips_has_the_width_of_wilsons_interval() -> No
 
 def test_draws_that_give_nothing_are_left_out_of_the_interval() -> None:
     assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+    assert np.isnan(interval(np.array([np.nan]))).all()
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (3, 9), (10, 2), (5, 5), (0, 6)])

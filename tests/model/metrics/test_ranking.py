@@ -89,3 +89,12 @@ def test_pr_curves_hold_the_precision_of_the_threshold_that_reaches_a_recall() -
         assert curves["classes"][1][wanted] == pytest.approx((taken_K & truth_K).sum() / taken_K.sum()), wanted
     assert np.isnan(curves["classes"][3]).all()
     assert curves["micro"][-1] >= TRUTH_KL.mean()
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.filterwarnings("error")
+def test_where_there_is_nothing_to_rank_there_are_no_curves(value: bool) -> None:  # noqa: FBT001
+    truth_KL = np.full((5, 2), value)
+    for name in ("macro", "micro"):
+        assert np.isnan(roc_curves(truth_KL, SCORES_KL[:5, :2])[name]).all()
+        assert np.isnan(pr_curves(truth_KL, SCORES_KL[:5, :2])[name]).all() == (not value)
