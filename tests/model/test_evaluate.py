@@ -236,3 +236,14 @@ def test_tested_clips_without_any_label_are_refused(several: Path, several_check
         ModelError, match=r"several/official-5fold: expected tested clips with labels, got none with any"
     ):
         evaluate(tmp_path / "several", several_checkpoints, tmp_path / "out", EvaluateRule())
+
+
+def test_the_page_of_a_training_without_validation_shows_confidence(work: Path) -> None:
+    history = work / "checkpoints/history.csv"
+    rows = [[*line.split(",")[:4], "", ""] for line in history.read_text(encoding="utf-8").splitlines()[1:]]
+    lines = ["fold,epoch,lr,train_loss,valid_loss,valid_accuracy", *(",".join(row) for row in rows)]
+    history.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    metrics = evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule())
+    page = (work / "out/report.html").read_text(encoding="utf-8")
+    assert "Accuracy by confidence" in page
+    assert f"calibration error {100 * metrics['ece']:.1f} %" in page
