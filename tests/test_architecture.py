@@ -33,7 +33,7 @@ HOMES = {
     "typer": ("cli/",),
     "pydantic": ("config/",),
     "ruamel": ("config/", "steps/prepare.py", "steps/sharing.py", "steps/init/"),
-    "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/"),
+    "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/", "model/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),
     "jinja2": ("model/", "steps/card/"),

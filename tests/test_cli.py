@@ -22,6 +22,8 @@ COMMANDS = {
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
     "predict": ["files", "--model", "--top"],
+    "models": ["--classes"],
+    "compare": ["first", "second"],
     "verify": ["folder", "--repair", "--root"],
     "export": ["name", "--to", "--kind", "--audio", "--split", "--fold", "--out", "--data"],
     "share": ["name", "--remote"],
@@ -334,6 +336,18 @@ def test_predict_prints_the_best_classes_and_counts_what_it_cannot_read(monkeypa
     assert run("predict", "a.wav", "--model", str(tmp_path), "--top", "2").output == "a.wav: dog 0.700, cat 0.200\n"
     err = fails("predict", "bad.wav", "a.wav", "--model", tmp_path)
     assert err == "error: predict: 1 failed: empty: the file has 0 bytes; give files that hold audio\n"
+
+
+def test_models_shows_what_each_network_costs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output = run("models").output
+    assert "Networks on 501 frames of 64 bins, 10 classes" in output
+    assert re.search(r"resnet8 +│ 309,194 +│ 32\.", output)
+    assert re.search(r"crnn .*recurrent layer", output)
+    (tmp_path / "params.yaml").write_text("model: {features: mfcc, width: 8}\n")
+    output = run("models", "--classes", "527").output
+    assert "Networks on 501 frames of 13 bins, 527 classes" in output
+    assert re.search(r"cnn14 +│ - +│ too few", output)
 
 
 def test_predict_without_a_bundle_is_one_line(fails, tmp_path):

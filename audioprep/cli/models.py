@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from audioprep.cli.app import app
-from audioprep.console import say
+from audioprep.console import say, show_table
 from audioprep.errors import DatasetError
 
 
@@ -31,3 +31,58 @@ def predict(
             say(f"{file}: " + ", ".join(f"{label} {probability:.3f}" for label, probability in best))
     if failures:
         raise DatasetError(summarise("predict", failures, "give files that hold audio"))
+
+
+@app.command()
+def models(
+    num_classes: Annotated[int, typer.Option("--classes", min=1, help="How many classes the head decides on.")] = 10,
+) -> None:
+    """List the networks that `model.arch` can name, with what each costs on this project's features."""
+    from audioprep.config.training import ModelRule, load_training_params
+    from audioprep.errors import ModelError
+    from audioprep.model.archs.registry import ARCHS
+    from audioprep.model.checkpoints import Shapes, cost_of
+
+    rule = load_training_params().model if Path("params.yaml").exists() else ModelRule()
+    num_frames, num_bins = _feature_shape(rule.features)
+    rows = []
+    for name, arch in ARCHS.items():
+        try:
+            cost = cost_of(rule.model_copy(update={"arch": name}), Shapes(num_frames, num_bins, num_classes))
+        except ModelError:
+            costs = ("-", "too few frames or bins")
+        else:
+            costs = (f"{cost.num_parameters:,}", f"{cost.num_multiply_adds / 1e6:,.1f} M")
+        rows.append((name, *costs, ", ".join(("pool", *arch.settings)), arch.stays_float or "-", arch.about))
+    columns = ("arch", "parameters", "multiply-adds", "reads of model", "float32 in int8", "what it is")
+    show_table(f"Networks on {num_frames} frames of {num_bins} bins, {num_classes} classes", columns, rows)
+
+
+def _feature_shape(kind: str) -> tuple[int, int]:
+    """Return frames and bins of the features that this project trains on, of its first corpus."""
+    from audioprep.config.data import DataParams, RecipeRule, load_data_params
+
+    params = load_data_params() if Path("params.yaml").exists() else DataParams()
+    recipe = next((params.recipes[name] for name in params.datasets if name in params.recipes), None)
+    recipe = recipe or RecipeRule(recipe="folder", window_s=5.0, split="grouped")
+    rule, rate_hz = getattr(params.features, kind), params.resample.rate_hz
+    num_frames = 1 + round(recipe.window_s * rate_hz) // round(rule.hop_ms * rate_hz / 1000)
+    return num_frames, rule.n_mels if kind == "logmel" else rule.n_mfcc * (1 + rule.deltas)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A report folder, or its predictions.parquet.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one, of the same clips.")],
+) -> None:
+    """Tell whether B is better than A on the same clips, or whether the difference may be chance."""
+    from audioprep.model.compare import compare as compare_predictions
+
+    found = compare_predictions(first, second)
+    rows = [(name, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}") for name, a, b in found.rows]
+    counts = found.mcnemar
+    rows.append(
+        ("right in one alone", str(counts["only_a"]), str(counts["only_b"]), f"p {counts['p_value']:.2g} (McNemar)")
+    )
+    show_table(f"A {first}, B {second}: {found.num_groups} groups of clips", ("", "A", "B", "B - A"), rows)
+    say(found.verdict)

@@ -21,6 +21,7 @@ SECTIONS = (
     "train",
     "evaluate",
     "export",
+    "presets",
     "engine",
     "ray",
 )

@@ -5,34 +5,56 @@ stage imports.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from audioprep.config.base import Section, parse_section, read_yaml
+from audioprep.errors import ConfigError, unknown_name
 
 
 class ModelRule(Section):
     """Which network, on which features."""
 
-    arch: Literal["resnet8", "cnn6", "cnn10", "cnn14"] = "resnet8"
+    # One of audioprep/model/archs/registry.py, which says what each is and which of these settings it reads.
+    arch: Literal["resnet8", "bcresnet", "crnn", "cnn6", "cnn10", "cnn14", "mobilenetv2", "mn04", "ast"] = "resnet8"
     features: Literal["logmel", "mfcc"] = "logmel"
-    # resnet8: channels of the first stage; the last has eight times as many.
+    # How features over frames become those of a clip; linear_softmax pools what is decided on frames instead.
+    pool: Literal["mean", "max_mean", "statistics", "attention", "linear_softmax"] = "max_mean"
+    # resnet8, bcresnet, crnn: channels of the first stage; ast: a twelfth of a word's values.
     width: int = Field(default=16, ge=4, le=256)
     # resnet8: of so many frames the mean and the maximum go into the first convolution.
     frame_pool: int = Field(default=4, ge=1, le=64)
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
+    # What each bin is standardised by: all training clips, or the clip itself.
+    normalise: Literal["corpus", "clip"] = "corpus"
     init_checkpoint: str | None = None
+    # The body keeps the weights of init_checkpoint, and the head alone is trained.
+    freeze: bool = False
+
+    @model_validator(mode="after")
+    def _something_is_frozen(self) -> "ModelRule":
+        if self.freeze and self.init_checkpoint is None:
+            raise ValueError("freeze: expected an init_checkpoint to keep the weights of, got none; name one")
+        return self
 
 
 class TrainRule(Section):
     """The fixed schedule; nothing in it looks at the tested fold."""
 
+    # An entry of `presets`: its values take the place of those in `model`, `train` and `evaluate`.
+    preset: str = "default"
     folds: tuple[int, ...] | None = None
     fit_on: tuple[Literal["train", "valid"], ...] = ("train",)
     epochs: int = Field(default=120, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
     batch_size: int = Field(default=32, ge=2, le=65536)
+    # auto: cross-entropy where every clip has one label, else binary cross-entropy.
+    loss: Literal["auto", "ce", "bce", "focal"] = "auto"
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    focal_gamma: float = Field(default=2.0, ge=0.0, le=10.0)
+    # Rare classes: their clips are drawn more often, or their errors weigh more.
+    balance: Literal["none", "sampler", "weights"] = "none"
     lr: float = Field(default=3e-3, gt=0.0, le=10.0)
     weight_decay: float = Field(default=0.05, ge=0.0, le=10.0)
     warmup: float = Field(default=0.2, ge=0.0, lt=1.0)
@@ -67,11 +89,29 @@ class TrainRule(Section):
         return value
 
 
+class RobustnessRule(Section):
+    """The conditions under which the tested clips are scored once more; empty lists are none."""
+
+    # How much more power the sound has than the noise.
+    snr_db: tuple[float, ...] = ()
+    # white, pink, or the name of a prepared corpus.
+    noises: tuple[str, ...] = Field(default=("white", "pink"), min_length=1)
+    # Reverberation times of synthetic rooms.
+    reverb_s: tuple[Annotated[float, Field(ge=0.05, le=20.0)], ...] = ()
+    seed: int = Field(default=0, ge=0)
+
+
 class EvaluateRule(Section):
     """How the tested clips are scored."""
 
     # Probabilities are averaged over so many circular shifts of the clip.
     num_shifts: int = Field(default=1, ge=1, le=64)
+    # A temperature for the probabilities, and thresholds where clips have several labels, from the validation clips.
+    calibrate: bool = True
+    # By what the results are split up: attributes of the clips (device, city), group, or container. None: every attribute
+    # that divides the clips into 2 to 50 parts.
+    groups: tuple[str, ...] | None = None
+    robustness: RobustnessRule = RobustnessRule()
 
 
 class ExportRule(Section):
@@ -93,11 +133,26 @@ class TrainingParams(Section):
     export: ExportRule = ExportRule()
 
 
+class Preset(Section):
+    """Values that stand in for those of the sections of these names."""
+
+    model: dict[str, Any] = Field(default={})
+    train: dict[str, Any] = Field(default={})
+    evaluate: dict[str, Any] = Field(default={})
+
+
 def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
-    """Read and check the training half of a parameter file.
+    """Read and check the training half of a parameter file, with the preset that it names.
 
     Raises:
         ConfigError: One line that names the first key that is unknown, ill-typed or impossible.
     """
     values = read_yaml(path)
-    return parse_section(TrainingParams, "", {key: values[key] for key in TrainingParams.model_fields if key in values})
+    sections = {key: values[key] for key in TrainingParams.model_fields if key in values}
+    name = parse_section(TrainingParams, "", sections).train.preset
+    presets = values.get("presets") or {"default": {}}
+    if not isinstance(presets, dict) or name not in presets:
+        raise ConfigError(unknown_name(f"{path.name} train.preset", name, [*map(str, presets)]))
+    preset = parse_section(Preset, f"presets.{name}", presets[name]).model_dump()
+    merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
+    return parse_section(TrainingParams, "", merged)

@@ -1,6 +1,5 @@
-"""The Parquet files of the training side: reads feature shards, their statistics and splits, writes predictions."""
+"""The Parquet files that training reads: feature shards, their statistics, and splits."""
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from audioprep.engine import checked_file
 from audioprep.errors import ShardError, SplitError, reason_of
 from audioprep.io.feature_reader import FeatureShards, read_meta
-from audioprep.io.feature_writer import METADATA_KEY, STATS_NAME
+from audioprep.io.feature_writer import STATS_NAME
 from audioprep.io.tables import read_table
 
 _FIRST_FOLD_COLUMN = "fold1"
@@ -160,37 +159,6 @@ def read_split(path: Path) -> Split:
     labels, bounds = _strings(lists.values), lists.offsets.to_pylist()
     labels_K = [labels[start:stop] for start, stop in pairwise(bounds)]
     return Split(table["id"].to_pylist(), labels_K, list(meta["labels"]), roles, meta)
-
-
-def write_predictions(
-    path: Path,
-    *,
-    ids: Sequence[str],
-    folds: npt.NDArray[np.int64],
-    labels: Sequence[str],
-    scores_KL: npt.NDArray[np.float32],
-    classes: Sequence[str],
-) -> None:
-    """Write the pooled out-of-fold predictions: id, fold, label, predicted, probabilities.
-
-    Args:
-        path: The Parquet file; its schema metadata names the classes.
-        ids: Clip ids [K].
-        folds: The fold that each clip was tested in [K].
-        labels: True labels [K].
-        scores_KL: Probabilities [K, L].
-        classes: Names of the classes [L].
-    """
-    table = pa.table(
-        {
-            "id": list(ids),
-            "fold": pa.array(folds, pa.int32()),
-            "label": list(labels),
-            "predicted": [classes[best] for best in scores_KL.argmax(axis=1)],
-            "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(scores_KL.reshape(-1)), len(classes)),
-        }
-    )
-    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps({"labels": list(classes)})}), path)
 
 
 def _strings(values: pa.Array) -> list[str]:

@@ -1,4 +1,4 @@
-"""Augmentation of standardised feature matrices; every function takes its own random generator.
+"""Augmentation of standardised feature matrices; masks draw from torch's own generator, all else from one that is given.
 
 Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 """
@@ -6,6 +6,7 @@ Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 import numpy as np
 import torch
 from torch import Tensor
+from torchaudio.functional import mask_along_axis_iid
 
 from audioprep.config.training import TrainRule
 
@@ -30,8 +31,7 @@ def augment(x_BCNM: Tensor, targets_BL: Tensor, rule: TrainRule, rng: np.random.
         x_BCNM = shift_bins(x_BCNM, rule.freq_shift_bins, rng)
     if rng.random() < rule.mixup_prob:
         x_BCNM, targets_BL = mix(x_BCNM, targets_BL, rule.mixup_alpha, rng)
-    x_BCNM = mask(x_BCNM, 2, rule.time_mask, rng)
-    return mask(x_BCNM, 3, rule.freq_mask, rng), targets_BL
+    return mask(x_BCNM, rule.time_mask, rule.freq_mask), targets_BL
 
 
 def warp_frames(x_BCNM: Tensor, rule: TrainRule, rng: np.random.Generator) -> Tensor:
@@ -72,24 +72,19 @@ def mix(x_BCNM: Tensor, targets_BL: Tensor, alpha: float, rng: np.random.Generat
     return mixed_BCNM, targets_BL * shares_B1 + targets_BL[others_B] * (1 - shares_B1)
 
 
-def mask(x_BCNM: Tensor, axis: int, max_share: float, rng: np.random.Generator) -> Tensor:
-    """Set two random runs along an axis of each clip to zero, the mean.
+def mask(x_BCNM: Tensor, time_share: float, freq_share: float) -> Tensor:
+    """Set two random runs of frames and two of bins of each clip to zero, the mean; all channels alike.
 
     Args:
         x_BCNM: The batch.
-        axis: 2 for frames, 3 for bins.
-        max_share: Longest run, as a share of the axis.
-        rng: Where chance comes from.
+        time_share: Longest run of frames, as a share of them.
+        freq_share: Longest run of bins, likewise.
 
     Source: Park et al. 2019, SpecAugment (arXiv 1904.08779), section 2.
     """
-    side = x_BCNM.shape[axis]
-    max_run = int(side * max_share)
-    keep_BS = np.ones((len(x_BCNM), side), np.float32)
-    for _ in range(_NUM_MASKS):
-        runs_B1 = rng.integers(max_run + 1, size=(len(x_BCNM), 1))
-        starts_B1 = (rng.random((len(x_BCNM), 1)) * (side - runs_B1 + 1)).astype(np.int64)
-        offsets_BS = np.arange(side) - starts_B1
-        keep_BS[(offsets_BS >= 0) & (offsets_BS < runs_B1)] = 0.0
-    shape = (len(x_BCNM), 1, side, 1) if axis == 2 else (len(x_BCNM), 1, 1, side)
-    return x_BCNM * torch.from_numpy(keep_BS.reshape(shape)).to(x_BCNM.device)
+    num_clips, _, num_frames, num_bins = x_BCNM.shape
+    keep_BNM = torch.ones(num_clips, num_frames, num_bins)
+    for axis, longest in ((1, int(num_frames * time_share)), (2, int(num_bins * freq_share))):
+        for _ in range(_NUM_MASKS if longest else 0):
+            keep_BNM = mask_along_axis_iid(keep_BNM, longest, 0.0, axis)
+    return x_BCNM * keep_BNM[:, None].to(x_BCNM.device)

@@ -111,6 +111,7 @@ class FeatureBatches(IterableDataset[Batch]):
         batch_size: int = 64,
         shuffle: bool = True,
         seed: int = 0,
+        chances: npt.ArrayLike | None = None,
         normalisation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         prepare: Callable[[Tensor], Tensor] | None = None,
         memory_bytes: int = MEMORY_BYTES,
@@ -125,6 +126,8 @@ class FeatureBatches(IterableDataset[Batch]):
             batch_size: Clips of a batch, nearly.
             shuffle: Whether the order is random; otherwise clips come as they are stored.
             seed: Where the order comes from, together with the epoch.
+            chances: How often each clip is drawn compared with others [K]: an epoch then has as many clips, some of them
+                more than once, others not at all. None draws each once.
             normalisation: Mean and standard deviation, [M] or numbers; None leaves values as they are.
             prepare: What is made of features [R, N, M], float32, once they are read, clip by clip; it is held in their
                 place and given out as it is.
@@ -160,6 +163,7 @@ class FeatureBatches(IterableDataset[Batch]):
         clip_bytes = self._like.numel() * self._like.element_size()
         self.num_held = min(memory_bytes // clip_bytes, len(rows))
         self.is_held = self.num_held == len(rows)
+        self._chances = None if chances is None else self._checked_chances(np.asarray(chances, np.float64))
         least = int(np.diff(self._bounds).max())
         if self.num_held < least:
             raise ModelError(
@@ -199,13 +203,26 @@ class FeatureBatches(IterableDataset[Batch]):
             ShardError: A shard is damaged.
         """
         if self.is_held:
-            order = self._place_K[rng.permutation(self.num_clips)] if self._shuffle else np.arange(self.num_clips)
+            order = self._place_K[self._drawn(rng)] if self._shuffle else np.arange(self.num_clips)
             steps = self._steps_held(order)
         else:
             # A generator of its own: this one is drawn from while the window moves on.
             steps = self._steps_streamed(np.random.default_rng(rng.integers(2**63)) if self._shuffle else None)
         batches = self._batches(steps)
         return made_ahead(batches, self.read_ahead) if self.read_ahead else batches
+
+    def _drawn(self, rng: np.random.Generator) -> Ints:
+        if self._chances is None:
+            return rng.permutation(self.num_clips)
+        return rng.choice(self.num_clips, self.num_clips, p=self._chances)
+
+    def _checked_chances(self, chances_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if chances_K.shape != (self.num_clips,) or chances_K.min() < 0 or not self.is_held:
+            raise ModelError(
+                f"{self.corpus.name}: expected a chance of at least 0 for each of {self.num_clips} clips, and memory for all of "
+                f"them, got shape {list(chances_K.shape)} and room for {self.num_held}; raise memory_bytes, or weigh classes"
+            )
+        return np.asarray(chances_K / chances_K.sum())
 
     def _steps_held(self, order: Ints) -> Iterator[_Step]:
         if self._window is None:

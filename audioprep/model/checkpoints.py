@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from audioprep.config.training import ModelRule
+from audioprep.console import say
 from audioprep.errors import ModelError, reason_of
-from audioprep.model.nets import Classifier, Front, ResNet8
-from audioprep.model.panns import FRONT_END_PREFIXES, Panns
+from audioprep.model.archs.registry import ARCHS
+from audioprep.model.archs.trunk import Sides
+from audioprep.model.nets import Classifier, Front, Outputs
+from audioprep.model.panns_front_end import FRONT_END_PREFIXES, front_end_differences
 
 # What published checkpoints pickle beside tensors: the state of their sampler, by numpy's names before and after 2.0.
 _RECONSTRUCT = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
@@ -44,6 +49,19 @@ class Shapes:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a classifier costs.
+
+    Attributes:
+        num_parameters: Trained values.
+        num_multiply_adds: Of convolutions and matrix products, for one clip.
+    """
+
+    num_parameters: int
+    num_multiply_adds: int
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A trained classifier and what must be known to use it."""
 
@@ -53,24 +71,52 @@ class Checkpoint:
     meta: dict[str, Any]
 
 
-def build(rule: ModelRule, shapes: Shapes) -> Classifier:
+def build(rule: ModelRule, shapes: Shapes, outputs: Outputs = "softmax") -> Classifier:
     """Return a classifier with random weights, drawn from torch's global generator.
+
+    Args:
+        rule: The network.
+        shapes: Its sides.
+        outputs: What makes probabilities of its logits.
 
     Raises:
         ModelError: The feature matrices are too small for the network's pooling.
     """
-    if rule.arch == "resnet8":
-        front = Front(shapes.num_bins, min(rule.frame_pool, shapes.num_frames))
-        trunk: ResNet8 | Panns = ResNet8(front.num_channels, shapes.num_classes, rule.width, rule.dropout)
-    else:
-        front = Front(shapes.num_bins)
-        trunk = Panns(rule.arch, shapes.num_classes, shapes.num_bins)
+    arch = ARCHS[rule.arch]
+    frame_pool = min(rule.frame_pool, shapes.num_frames) if "frame_pool" in arch.settings else 1
+    front = Front(shapes.num_bins, frame_pool, per_clip=rule.normalise == "clip")
+    sides = Sides(
+        front.num_channels,
+        shapes.num_frames // frame_pool,
+        shapes.num_bins,
+        shapes.num_classes,
+        is_exclusive=outputs == "softmax",
+        pool=rule.pool,
+    )
+    trunk = arch.make(rule, sides)
     if min(shapes.num_frames, shapes.num_bins) < trunk.min_side:
         raise ModelError(
             f"model.arch {rule.arch}: expected at least {trunk.min_side} frames and bins, got "
             f"{shapes.num_frames} frames of {shapes.num_bins} bins; choose resnet8, or larger features"
         )
-    return Classifier(front, trunk)
+    return Classifier(front, trunk, outputs)
+
+
+def cost_of(rule: ModelRule, shapes: Shapes) -> Cost:
+    """Return what a classifier costs; no weights are drawn and nothing is computed.
+
+    Args:
+        rule: The network.
+        shapes: Its sides.
+
+    Raises:
+        ModelError: The feature matrices are too small for the network's pooling.
+    """
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+        classifier = build(rule, shapes).eval()
+        classifier(torch.zeros(1, shapes.num_frames, shapes.num_bins))
+    num_parameters = sum(weight.numel() for weight in classifier.parameters())
+    return Cost(num_parameters, counter.get_total_flops() // 2)
 
 
 def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:
@@ -79,34 +125,51 @@ def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:
     classifier.front.std_M.copy_(torch.from_numpy(std_M))
 
 
-def start_from(classifier: Classifier, path: Path) -> None:
+def start_from(
+    classifier: Classifier, path: Path, features: Mapping[str, Any] | None = None, *, freeze: bool = False
+) -> None:
     """Take the trunk's weights from a published PANNs checkpoint or from one of ours.
 
-    A head for other classes is left as it is. A published trunk standardises its input by itself (bn0), in dB, so the
-    front then passes features through; one of ours brings its own front.
+    A head for other classes is left as it is, and so is a pool with weights that the checkpoint does not have. A
+    published trunk standardises its input by itself (bn0), in dB, so the front then passes features through; one of
+    ours brings its own front.
+
+    Args:
+        classifier: Its trunk is changed.
+        path: The checkpoint.
+        features: What the feature shards say of themselves; a published front end is compared with it. Weights that go
+            on learning get used to other features, and a line tells of them; frozen ones cannot. None: no comparison.
+        freeze: Keep the body as it is in the checkpoint.
 
     Raises:
-        ModelError: The file cannot be read, or its names or shapes are not this network's.
+        ModelError: The file cannot be read, its names or shapes are not this network's, or a body that is to be frozen
+            was trained on other features.
     """
-    loaded = _read(path)
+    loaded, trunk = _read(path), classifier.trunk
     # Both layouts have the trunk under `model`; a bare state dict is accepted too.
     weights = dict(loaded.get("model", loaded))
+    if features is not None:
+        _check_front_end(path, weights, features, classifier.front, freeze=freeze)
     weights = {name: value for name, value in weights.items() if not name.startswith(FRONT_END_PREFIXES)}
-    own = classifier.trunk.state_dict()
-    head = f"{classifier.trunk.head_name}."
+    weights = trunk.fitted(weights)
+    own = trunk.state_dict()
+    head = f"{trunk.head_name}."
     if any(name.startswith(head) and name in own and own[name].shape != value.shape for name, value in weights.items()):
         weights |= {name: value for name, value in own.items() if name.startswith(head)}
+    weights = {name: value for name, value in own.items() if name.startswith("pool.")} | weights
     _check_same_layout(path, weights, own)
-    classifier.trunk.load_state_dict(weights)
+    trunk.load_state_dict(weights)
     front = loaded.get("front", {"mean_M": torch.zeros_like(classifier.front.mean_M)})
     mean_M = front["mean_M"]
     if mean_M.shape == classifier.front.mean_M.shape:
         classifier.front.load_state_dict({"mean_M": mean_M, "std_M": front.get("std_M", torch.ones_like(mean_M))})
+    if freeze:
+        trunk.freeze_body()
 
 
 def save_checkpoint(path: Path, classifier: Classifier, rule: ModelRule, shapes: Shapes, meta: dict[str, Any]) -> None:
     """Write a classifier, atomically, as tensors and one JSON text."""
-    about = {"rule": rule.model_dump(), "shapes": vars(shapes), "meta": meta}
+    about = {"rule": rule.model_dump(), "shapes": vars(shapes), "outputs": classifier.outputs, "meta": meta}
     tensors = {"front": classifier.front.state_dict(), "model": classifier.trunk.state_dict()}
     save_atomically(path, {"about": json.dumps(about, sort_keys=True), **tensors})
 
@@ -121,7 +184,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         about = json.loads(loaded["about"])
         rule, shapes = ModelRule.model_validate(about["rule"]), Shapes(**about["shapes"])
-        classifier = build(rule, shapes)
+        classifier = build(rule, shapes, about["outputs"])
         classifier.front.load_state_dict(loaded["front"])
         classifier.trunk.load_state_dict(loaded["model"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -156,6 +219,20 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _check_front_end(
+    path: Path, weights: Mapping[str, Tensor], features: Mapping[str, Any], front: Front, *, freeze: bool
+) -> None:
+    differences = front_end_differences(weights, features)
+    if front.per_clip and any(name.startswith(FRONT_END_PREFIXES) for name in weights):
+        differences.append("model.normalise: corpus, got clip")
+    if not differences:
+        return
+    line = f"model.init_checkpoint {path}: expected the features that it was trained on, {'; '.join(differences)}"
+    if freeze:
+        raise ModelError(f"{line}; set them so, or model.freeze=false")
+    say(f"{line}; training goes on, the closer the better")
+
+
 def _check_same_layout(path: Path, weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [name for name in sorted(own.keys() & weights.keys()) if own[name].shape != weights[name].shape]
@@ -164,5 +241,5 @@ def _check_same_layout(path: Path, weights: dict[str, Tensor], own: dict[str, Te
     if problems:
         raise ModelError(
             f"model.init_checkpoint {path}: expected the layout of model.arch, got one {', '.join(problems)} "
-            f"({len(missing) + len(unknown) + len(other)} differences); choose the arch of that checkpoint"
+            f"({len(missing) + len(unknown) + len(other)} differences); choose the arch, width and pool of that checkpoint"
         )

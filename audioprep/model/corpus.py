@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.errors import ModelError, ShardError, SplitError, unknown_name
+from audioprep.errors import ShardError, SplitError, unknown_name
 from audioprep.io.feature_reader import FeatureShards
 from audioprep.io.parquet import read_split, read_sums
 
@@ -61,22 +61,22 @@ class Corpus:
         return codes_P, np.cumsum([0, *map(len, self.labels)])
 
     @cached_property
+    def is_multi_label(self) -> bool:
+        """Whether any clip has several labels, or none."""
+        return any(len(labels) != 1 for labels in self.labels)
+
+    @cached_property
     def targets_K(self) -> Ints:
         """Class of each clip [K], int64, an index into `classes`; of one-label corpora alone."""
-        self.check_one_label()
         return self.label_pairs[0]
 
-    def check_one_label(self) -> None:
-        """Refuse a corpus that is not one-label.
-
-        Raises:
-            ModelError: A clip has no label or several.
-        """
-        for clip, labels in zip(self.ids, self.labels, strict=True):
-            if len(labels) != 1:
-                raise ModelError(
-                    f"{self.name}/{clip}: expected one label, got {labels}; only one-label corpora are trained"
-                )
+    def truth(self, rows: Ints) -> npt.NDArray[np.bool_]:
+        """Return which labels some clips have, as [K, L]."""
+        codes_P, starts_K = self.label_pairs
+        truth_KL = np.zeros((len(rows), len(self.classes)), bool)
+        for place, row in enumerate(rows):
+            truth_KL[place, codes_P[starts_K[row] : starts_K[row + 1]]] = True
+        return truth_KL
 
     def rows(self, fold: int, wanted: Collection[str]) -> Ints:
         """Return the clips that have one of the roles when a fold is tested, as indices.

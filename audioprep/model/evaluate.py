@@ -1,12 +1,14 @@
 """Stage evaluate: every clip is scored by the fold that has not seen it; the pooled predictions are judged.
 
-Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/
-Writes   reports/<ds>/metrics.json, predictions.parquet, history.csv, plots/confusion.csv, report.html
+Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet
+Writes   reports/<ds>/metrics.json, details.json, calibration.json, predictions.parquet, history.csv, plots/, report.html
+
+Shape letters: K clips, L classes.
 """
 
-import csv
 import json
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,29 @@ from audioprep.config.training import EvaluateRule
 from audioprep.console import say, track
 from audioprep.engine import fresh_folder
 from audioprep.errors import ModelError
-from audioprep.io.parquet import write_predictions
+from audioprep.io.groups import read_groups, read_parts
+from audioprep.io.predictions import NAME, Predictions, write_predictions
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
+from audioprep.model.judge import judge, summarise
 from audioprep.model.loop import predict
-from audioprep.model.metrics import calibration, calibration_error, confusion, macro_f1, per_class, wilson_interval
+from audioprep.model.metrics.calibration import fit_temperature, log_loss, scale
+from audioprep.model.metrics.decisions import (
+    DEFAULT_THRESHOLD,
+    best_thresholds,
+    confusion,
+    decide_one,
+    decide_several,
+)
+from audioprep.model.plots import write_plots
 from audioprep.model.report.page import write_report
+from audioprep.model.robustness import ScoredFold, degraded_scores
 from audioprep.model.trained import check_fits, read_training
 
 # Wrong clips that the report lists.
 _NUM_ERRORS = 12
+
+Ints = npt.NDArray[np.int64]
 
 
 def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> dict[str, Any]:
@@ -44,131 +59,179 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
 
     Raises:
         ModelError: A checkpoint is missing, or belongs to other features or another split.
+        ConfigError: The corpus has no group of a name that the rule wants.
         ShardError: Features or split are missing or damaged.
     """
     torch.set_num_threads(1)  # more threads would sum in another order
     training = read_training(checkpoints)
     loaded = [load_checkpoint(checkpoints / f"fold{fold}.pt") for fold in training["folds"]]
-    corpus = load_corpus(data, loaded[0].rule.features, loaded[0].meta["split"])
-    predictions = [
-        _predict_fold(corpus, checkpoint, rule.num_shifts)
-        for checkpoint in track(loaded, "evaluate", len(loaded), "fold")
-    ]
-    metrics = _judge(corpus, predictions)
-    fresh_folder(out)
-    _write_predictions(out / "predictions.parquet", corpus, predictions)
-    _write_confusion(out / "plots" / "confusion.csv", corpus, predictions)
-    shutil.copyfile(checkpoints / "history.csv", out / "history.csv")
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     first = loaded[0]
+    corpus = load_corpus(data, first.rule.features, first.meta["split"])
+    folds = [_score_fold(corpus, checkpoint, rule) for checkpoint in track(loaded, "evaluate", len(loaded), "fold")]
+    predictions = _pooled(corpus, folds, read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids))
+    if not predictions.truth_KL.any():
+        raise ModelError(
+            f"{corpus.name}: expected tested clips with labels, got none with any; choose another split or other folds"
+        )
+    parts = read_parts(data, predictions.ids, rule.groups)
+    head, details = judge(predictions, _calibrated(folds), parts)
+    details["robustness"] = _degraded(data, corpus, loaded, folds, predictions, rule)
+    fresh_folder(out)
+    write_predictions(out / NAME, predictions)
+    write_plots(out / "plots", predictions, details["calibration"])
+    shutil.copyfile(checkpoints / "history.csv", out / "history.csv")
+    _write_json(out / "metrics.json", head)
+    _write_json(out / "details.json", details)
+    _write_json(out / "calibration.json", {f"fold{fold.fold}": fold.calibration for fold in folds})
     write_report(
         out / "report.html",
         data,
-        metrics=metrics,
+        metrics={"accuracy": details["pooled_accuracy"], "accuracy_std": 0.0, **details, **head},
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
-        counts_LL=_pooled_confusion(corpus, predictions),
-        bins=_calibration(corpus, predictions),
-        errors=_errors(corpus, predictions),
+        counts_LL=None if corpus.is_multi_label else _confusion(predictions),
+        bins=details["calibration"],
+        errors=[] if corpus.is_multi_label else _errors(predictions),
         history=checkpoints / "history.csv",
     )
-    say(
-        f"{data.name}: accuracy {metrics['accuracy']:.2%} over {len(training['folds'])} folds, "
-        f"macro F1 {metrics['macro_f1']:.3f}; see {out / 'report.html'}"
-    )
-    return metrics
+    _tell(data.name, out, head, folds, rule)
+    return head
 
 
-class _Predictions:
-    """Scores of one tested fold: rows of the corpus [K], and their probabilities [K, L]."""
+@dataclass(frozen=True)
+class _Fold:
+    """One tested fold.
 
-    def __init__(self, fold: int, rows_K: npt.NDArray[np.int64], scores_KL: npt.NDArray[np.float32]) -> None:
-        self.fold, self.rows_K, self.scores_KL = fold, rows_K, scores_KL
-        self.predicted_K = scores_KL.argmax(axis=1).astype(np.int64)
+    Attributes:
+        fold: Its number.
+        rows_K: Its clips, as rows of the corpus.
+        scores_KL: Their probabilities.
+        decided_KL: The labels that they are given.
+        calibrated_KL: Probabilities with the fold's temperature; None if it has none.
+        calibration: What `calibration.json` holds of it.
+    """
+
+    fold: int
+    rows_K: Ints
+    scores_KL: npt.NDArray[np.float32]
+    decided_KL: npt.NDArray[np.bool_]
+    calibrated_KL: npt.NDArray[np.float64] | None
+    calibration: dict[str, Any]
 
 
-def _predict_fold(corpus: Corpus, checkpoint: Checkpoint, num_shifts: int) -> _Predictions:
+def _score_fold(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> _Fold:
     check_fits(corpus, checkpoint)
-    fold = int(checkpoint.meta["fold"])
+    fold, classifier = int(checkpoint.meta["fold"]), checkpoint.classifier
     rows_K = corpus.rows(fold, {"test"})
     if not len(rows_K):
         raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
-    scores_KL = predict(checkpoint.classifier, corpus.values(rows_K), num_shifts=num_shifts)
-    return _Predictions(fold, rows_K, scores_KL)
+    calibration = _calibrate(corpus, checkpoint, rule)
+    scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
+    decided_KL = _decide(corpus, scores_KL, calibration)
+    temperature = calibration["temperature"]
+    calibrated_KL = None if temperature is None else scale(scores_KL, classifier.outputs, temperature)
+    return _Fold(fold, rows_K, scores_KL, decided_KL, calibrated_KL, calibration)
 
 
-def _judge(corpus: Corpus, predictions: list[_Predictions]) -> dict[str, Any]:
-    per_fold: dict[str, dict[str, Any]] = {}
-    for fold in predictions:
-        is_right_K = fold.predicted_K == corpus.targets_K[fold.rows_K]
-        per_fold[f"fold{fold.fold}"] = {"accuracy": float(is_right_K.mean()), "num_clips": len(fold.rows_K)}
-    accuracies = [row["accuracy"] for row in per_fold.values()]
-    num_clips = sum(row["num_clips"] for row in per_fold.values())
-    counts_LL = _pooled_confusion(corpus, predictions)
-    num_right = int(np.trace(counts_LL))
-    low, high = wilson_interval(num_right, num_clips)
+def _degraded(
+    data: Path,
+    corpus: Corpus,
+    loaded: list[Checkpoint],
+    folds: list[_Fold],
+    predictions: Predictions,
+    rule: EvaluateRule,
+) -> dict[str, dict[str, float]]:
+    """Return, for each condition, the headline and its interval, and macro F1."""
+    if not rule.robustness.snr_db and not rule.robustness.reverb_s:
+        return {}
+    tests = [ScoredFold(checkpoint.classifier, fold.rows_K) for checkpoint, fold in zip(loaded, folds, strict=True)]
+    rows = {}
+    for name, scores in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
+        decided = [_decide(corpus, own_KL, fold.calibration) for own_KL, fold in zip(scores, folds, strict=True)]
+        rows[name] = summarise(
+            replace(predictions, scores_KL=np.concatenate(scores), decided_KL=np.concatenate(decided))
+        )
+    return rows
+
+
+def _decide(corpus: Corpus, scores_KL: npt.NDArray[np.float32], calibration: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    if not corpus.is_multi_label:
+        return decide_one(scores_KL)
+    thresholds = calibration["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
+    return decide_several(scores_KL, np.array([thresholds[label] for label in corpus.classes]))
+
+
+def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> dict[str, Any]:
+    """Fit temperature and thresholds on the clips that the weights were not fitted on, the tested ones apart."""
+    fold, classifier = int(checkpoint.meta["fold"]), checkpoint.classifier
+    rows_K = corpus.rows(fold, {"valid"} - set(checkpoint.meta["fit_on"]))
+    if not rule.calibrate or not len(rows_K):
+        return {"temperature": None, "num_clips": 0, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
+    truth_KL, outputs = corpus.truth(rows_K), classifier.outputs
+    scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
+    temperature = fit_temperature(truth_KL, scores_KL, outputs)
+    thresholds = None
+    if corpus.is_multi_label:
+        thresholds = dict(zip(corpus.classes, best_thresholds(truth_KL, scores_KL).tolist(), strict=True))
     return {
-        "accuracy": float(np.mean(accuracies)),
-        "accuracy_std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0,
-        "macro_f1": macro_f1(counts_LL),
-        "num_clips": num_clips,
-        "folds": len(per_fold),
-        "pooled_accuracy": num_right / num_clips,
-        "pooled_accuracy_low95": low,
-        "pooled_accuracy_high95": high,
-        "calibration_error": calibration_error(_calibration(corpus, predictions)),
-        "per_fold": per_fold,
-        "per_class": {row.pop("label"): row for row in per_class(counts_LL, corpus.classes)},
+        "temperature": temperature,
+        "num_clips": len(rows_K),
+        "log_loss": log_loss(truth_KL, scores_KL, outputs),
+        "log_loss_calibrated": log_loss(truth_KL, scores_KL, outputs, temperature),
+        "thresholds": thresholds,
     }
 
 
-def _calibration(corpus: Corpus, predictions: list[_Predictions]) -> list[dict[str, float]]:
-    confidence_K = np.concatenate([fold.scores_KL.max(axis=1) for fold in predictions])
-    is_right_K = np.concatenate([fold.predicted_K == corpus.targets_K[fold.rows_K] for fold in predictions])
-    return calibration(confidence_K, is_right_K)
-
-
-def _errors(corpus: Corpus, predictions: list[_Predictions]) -> list[dict[str, Any]]:
-    """Return the wrong clips that were most confidently wrong."""
-    errors = [
-        {
-            "id": corpus.ids[row],
-            "fold": fold.fold,
-            "label": corpus.classes[corpus.targets_K[row]],
-            "predicted": corpus.classes[best],
-            "probability": float(scores_L[best]),
-        }
-        for fold in predictions
-        for row, best, scores_L in zip(fold.rows_K, fold.predicted_K, fold.scores_KL, strict=True)
-        if best != corpus.targets_K[row]
-    ]
-    return sorted(errors, key=lambda error: (-error["probability"], error["id"]))[:_NUM_ERRORS]
-
-
-def _pooled_confusion(corpus: Corpus, predictions: list[_Predictions]) -> npt.NDArray[np.int64]:
-    true_K = np.concatenate([corpus.targets_K[fold.rows_K] for fold in predictions])
-    predicted_K = np.concatenate([fold.predicted_K for fold in predictions])
-    return confusion(true_K, predicted_K, len(corpus.classes))
-
-
-def _write_predictions(path: Path, corpus: Corpus, predictions: list[_Predictions]) -> None:
-    rows_K = np.concatenate([fold.rows_K for fold in predictions])
-    write_predictions(
-        path,
+def _pooled(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> Predictions:
+    rows_K = np.concatenate([fold.rows_K for fold in folds])
+    return Predictions(
         ids=[corpus.ids[row] for row in rows_K],
-        folds=np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in predictions]),
-        labels=[corpus.classes[target] for target in corpus.targets_K[rows_K]],
-        scores_KL=np.concatenate([fold.scores_KL for fold in predictions]),
+        folds_K=np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in folds]),
+        groups=[groups[row] for row in rows_K],
+        truth_KL=corpus.truth(rows_K),
+        decided_KL=np.concatenate([fold.decided_KL for fold in folds]),
+        scores_KL=np.concatenate([fold.scores_KL for fold in folds]),
         classes=corpus.classes,
+        is_multi_label=corpus.is_multi_label,
     )
 
 
-def _write_confusion(path: Path, corpus: Corpus, predictions: list[_Predictions]) -> None:
-    """Write one row a clip: DVC's confusion template counts them."""
-    path.parent.mkdir()
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("actual", "predicted"))
-        for fold in predictions:
-            for row, best in zip(fold.rows_K, fold.predicted_K, strict=True):
-                writer.writerow((corpus.classes[corpus.targets_K[row]], corpus.classes[best]))
+def _calibrated(folds: list[_Fold]) -> npt.NDArray[np.float64] | None:
+    parts = [fold.calibrated_KL for fold in folds if fold.calibrated_KL is not None]
+    return np.concatenate(parts) if len(parts) == len(folds) else None
+
+
+def _confusion(predictions: Predictions) -> Ints:
+    true_K, predicted_K = (given_KL.argmax(axis=1) for given_KL in (predictions.truth_KL, predictions.decided_KL))
+    return confusion(true_K, predicted_K, len(predictions.classes))
+
+
+def _errors(predictions: Predictions) -> list[dict[str, Any]]:
+    """Return the wrong clips that were most confidently wrong."""
+    errors: list[dict[str, Any]] = []
+    for row in np.flatnonzero(~predictions.is_right_K):
+        best = int(predictions.decided_KL[row].argmax())
+        errors.append(
+            {
+                "id": predictions.ids[row],
+                "fold": int(predictions.folds_K[row]),
+                "label": predictions.classes[int(predictions.truth_KL[row].argmax())],
+                "predicted": predictions.classes[best],
+                "probability": float(predictions.scores_KL[row, best]),
+            }
+        )
+    return sorted(errors, key=lambda error: (-error["probability"], error["id"]))[:_NUM_ERRORS]
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _tell(name: str, out: Path, head: dict[str, Any], folds: list[_Fold], rule: EvaluateRule) -> None:
+    bare = [str(fold.fold) for fold in folds if fold.calibrated_KL is None]
+    if rule.calibrate and bare:
+        say(
+            f"{name}: no temperature for fold {', '.join(bare)}: no clips to validate that the weights were not fitted on"
+        )
+    main = f"mAP {head['map']:.3f}" if "map_std" in head else f"accuracy {head['accuracy']:.2%}"
+    say(f"{name}: {main} over {len(folds)} folds, macro F1 {head['macro_f1']:.3f}; see {out / 'report.html'}")

@@ -22,13 +22,14 @@ from audioprep.io.bundle import BUNDLE_NAME, FORMAT
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict
+from audioprep.model.metrics.decisions import DEFAULT_THRESHOLD, accuracy, decide_one
+from audioprep.model.metrics.ranking import average_precision
 from audioprep.model.quantise import PLANS, run_onnx, to_int8, to_onnx
 from audioprep.model.trained import check_fits, read_training
 
 _FILES = {"fp32": "model.fp32.onnx", "int8": "model.int8.onnx"}
 # Largest difference of a probability between torch and the exported float32 network.
 _MAX_DIFFERENCE = 1e-4
-_METRICS = ("accuracy", "accuracy_std", "macro_f1", "num_clips", "folds")
 
 
 def export(
@@ -78,28 +79,42 @@ def export(
 
 
 def judge(
-    fp32_KL: npt.NDArray[np.float32], int8_KL: npt.NDArray[np.float32], targets_K: npt.NDArray[np.int64]
+    fp32_KL: npt.NDArray[np.float32],
+    int8_KL: npt.NDArray[np.float32],
+    truth_KL: npt.NDArray[np.bool_],
+    *,
+    is_multi_label: bool = False,
 ) -> dict[str, Any]:
-    """Return accuracy of both networks, and the share of clips on which they agree.
+    """Return how good both networks are, and how often they agree.
 
     Args:
         fp32_KL: Probabilities of the float32 network [K, L].
         int8_KL: Probabilities of the int8 network [K, L].
-        targets_K: True classes [K].
+        truth_KL: Which labels the clips have.
+        is_multi_label: Clips may have several labels, or none: networks are then compared by their mean average precision
+            (`map`), and agreement is the share of equal decisions over all labels; otherwise by accuracy, and agreement
+            is the share of clips.
     """
-    fp32_K, int8_K = fp32_KL.argmax(axis=1), int8_KL.argmax(axis=1)
+    metric = "map" if is_multi_label else "accuracy"
+    if is_multi_label:
+        equal = (fp32_KL >= DEFAULT_THRESHOLD) == (int8_KL >= DEFAULT_THRESHOLD)
+        fp32, int8 = (float(np.nanmean(average_precision(truth_KL, scores_KL))) for scores_KL in (fp32_KL, int8_KL))
+    else:
+        equal = fp32_KL.argmax(axis=1) == int8_KL.argmax(axis=1)
+        fp32, int8 = (accuracy(truth_KL, decide_one(scores_KL)) for scores_KL in (fp32_KL, int8_KL))
     return {
-        "num_clips": len(targets_K),
-        "accuracy_fp32": float((fp32_K == targets_K).mean()),
-        "accuracy_int8": float((int8_K == targets_K).mean()),
-        "agreement": float((fp32_K == int8_K).mean()),
+        "num_clips": len(truth_KL),
+        "metric": metric,
+        f"{metric}_fp32": fp32,
+        f"{metric}_int8": int8,
+        "agreement": float(equal.mean()),
         "mean_difference": float(np.abs(fp32_KL - int8_KL).mean()),
     }
 
 
 def passes(gate: dict[str, Any], rule: ExportRule) -> bool:
     """Return whether int8 is good enough; the slack is for rounding in the subtraction."""
-    drop = gate["accuracy_fp32"] - gate["accuracy_int8"]
+    drop = gate[f"{gate['metric']}_fp32"] - gate[f"{gate['metric']}_int8"]
     return bool(drop <= rule.max_accuracy_drop + 1e-9 and gate["agreement"] >= rule.min_agreement - 1e-9)
 
 
@@ -112,7 +127,7 @@ def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: 
     fold = int(checkpoint.meta["fold"])
     fp32, int8 = folder / _FILES["fp32"], folder / _FILES["int8"]
     unseen_K = corpus.rows(fold, {"test", "valid"} - set(checkpoint.meta["fit_on"]))
-    values_KNM, targets_K = corpus.values(unseen_K), corpus.targets_K[unseen_K]
+    values_KNM, truth_KL = corpus.values(unseen_K), corpus.truth(unseen_K)
     to_onnx(checkpoint.classifier, checkpoint.shapes, fp32)
     fp32_KL = run_onnx(fp32, values_KNM)
     difference = float(np.abs(fp32_KL - predict(checkpoint.classifier, values_KNM)).max())
@@ -125,12 +140,14 @@ def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: 
     gate: dict[str, Any] = {}
     for plan in PLANS:
         to_int8(fp32, int8, calibration_KNM, plan)
-        gate = {**judge(fp32_KL, run_onnx(int8, values_KNM), targets_K), "int8": plan.name}
+        int8_KL = run_onnx(int8, values_KNM)
+        gate = {**judge(fp32_KL, int8_KL, truth_KL, is_multi_label=corpus.is_multi_label), "int8": plan.name}
         if passes(gate, rule):
             return {**gate, "max_accuracy_drop": rule.max_accuracy_drop, "min_agreement": rule.min_agreement}
+    fp32_value, int8_value = (gate[f"{gate['metric']}_{name}"] for name in ("fp32", "int8"))
     raise ModelError(
         f"export: expected int8 to lose at most {rule.max_accuracy_drop:.1%} and to agree on {rule.min_agreement:.1%} "
-        f"of {gate['num_clips']} clips, got {gate['accuracy_fp32']:.1%} to {gate['accuracy_int8']:.1%} and "
+        f"of {gate['num_clips']} clips, got {gate['metric']} {fp32_value:.1%} to {int8_value:.1%} and "
         f"{gate['agreement']:.1%}; train longer, or raise export.max_accuracy_drop or lower export.min_agreement"
     )
 
@@ -138,10 +155,9 @@ def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: 
 def _calibration_rows(corpus: Corpus, checkpoint: Checkpoint, num_clips: int) -> npt.NDArray[np.int64]:
     """Return clips that the weights were fitted on, the classes in turn."""
     rows_K = corpus.rows(int(checkpoint.meta["fold"]), checkpoint.meta["fit_on"])
-    turn_K = np.zeros(len(rows_K), np.int64)
-    for target in np.unique(corpus.targets_K[rows_K]):
-        is_class_K = corpus.targets_K[rows_K] == target
-        turn_K[is_class_K] = np.arange(is_class_K.sum())
+    truth_KL = corpus.truth(rows_K)
+    truth_KL = np.column_stack([truth_KL, ~truth_KL.any(axis=1)])  # no label is a class too
+    turn_K = np.where(truth_KL, truth_KL.cumsum(axis=0), len(rows_K) + 1).min(axis=1)
     return rows_K[np.argsort(turn_K, kind="stable")][:num_clips]
 
 
@@ -180,7 +196,6 @@ def _about(
 
 def _read_metrics(path: Path) -> dict[str, Any]:
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         raise ModelError(f"{path}: expected the metrics of an evaluation, found none; run the evaluate stage") from None
-    return {name: metrics[name] for name in _METRICS}

@@ -29,7 +29,7 @@ from audioprep.io.parquet import read_split
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
-_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "nets", "panns")
+_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "losses", "nets", "panns_front_end", "pools")
 _POLL_S = 0.2
 
 
@@ -121,7 +121,7 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
     """Return the hash of everything that decides the weights of a fold; which folds are wanted does not."""
     folder = Path(__file__).parent
     inputs = [data / model.features / "_index.json", data / "splits" / f"{split}.parquet"]
-    inputs += [folder / f"{name}.py" for name in _CODE]
+    inputs += [folder / f"{name}.py" for name in _CODE] + sorted(folder.glob("archs/*.py"))
     if model.init_checkpoint is not None:
         inputs.append(Path(model.init_checkpoint))
     try:

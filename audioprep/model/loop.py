@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
 from audioprep.model.augment import augment
 from audioprep.model.batches import Batch, FeatureBatches
 from audioprep.model.checkpoints import Shapes, build, save_atomically, standardise, start_from
-from audioprep.model.corpus import Corpus
+from audioprep.model.corpus import Corpus, Floats, Ints
+from audioprep.model.losses import class_weights, clip_chances, loss_name, make_loss, outputs_of
 from audioprep.model.nets import Classifier
 
 # The one-cycle schedule starts at this share of the peak rate.
@@ -110,7 +110,7 @@ def predict(classifier: Classifier, values_KNM: Any, *, num_shifts: int = 1) -> 
         for first in range(0, len(values_KNM), _PREDICT_BATCH):
             x_BNM = torch.from_numpy(values_KNM[first : first + _PREDICT_BATCH].astype(np.float32))
             shifts = [index * num_frames // num_shifts for index in range(num_shifts)]
-            votes = [classifier(x_BNM.roll(shift, 1)).softmax(1) for shift in shifts]
+            votes = [classifier.scores(x_BNM.roll(shift, 1)) for shift in shifts]
             parts.append(torch.stack(votes).mean(0))
     return torch.cat(parts).numpy()
 
@@ -144,20 +144,27 @@ class _Run:
         self.train, self.fold, self.state = train, fold, state
         self.device = resolve_device(train.device)
         self.precision = resolve_precision(train.precision, self.device)
-        corpus.check_one_label()
         rows = corpus.rows(fold, train.fit_on)
         if len(rows) < 2:
             raise ModelError(f"fold {fold}: expected 2 clips or more to train on, got {len(rows)}; mend the split")
+        _check_classes(corpus, fold, rows)
+        loss = loss_name(train, is_multi_label=corpus.is_multi_label)
+        truth_KL = corpus.truth(rows)
+        weights_L = class_weights(truth_KL.sum(axis=0))
+        weighs = train.balance == "weights"
+        self.loss = make_loss(loss, train, torch.from_numpy(weights_L).to(self.device) if weighs else None)
+        chances_K = clip_chances(truth_KL, weights_L) if train.balance == "sampler" else None
         self.shapes = Shapes(corpus.shards.num_frames, corpus.shards.num_bins, len(corpus.classes))
         torch.manual_seed(_seed(train.seed, fold, 0))
-        self.classifier = build(model, self.shapes)
+        self.classifier = build(model, self.shapes, outputs_of(loss))
+        _check_crop(self.classifier, self.shapes, train)
         standardise(self.classifier, *corpus.normalisation(rows))
         if model.init_checkpoint is not None:
-            start_from(self.classifier, Path(model.init_checkpoint))
+            start_from(self.classifier, Path(model.init_checkpoint), corpus.meta, freeze=model.freeze)
         self.classifier.to(self.device)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
-        self.batches = self._feed(corpus, rows, train.batch_size, shuffle=True)
+        self.batches = self._feed(corpus, rows, train.batch_size, shuffle=True, chances_K=chances_K)
         held_out = corpus.rows(fold, {"valid"} - set(train.fit_on))
         self.held_out = self._feed(corpus, held_out, _PREDICT_BATCH, shuffle=False) if len(held_out) else None
         self.history: list[dict[str, Any]] = []
@@ -178,8 +185,9 @@ class _Run:
             total_loss += self._step(batch, step, rate, rng) * len(batch.ids)
         loss = total_loss / self.batches.num_clips
         if not math.isfinite(loss):
+            kept = f"; {self.state} has the last state before" if self.state.exists() else ""
             raise ModelError(
-                f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr"
+                f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr{kept}"
             )
         row = {"fold": self.fold, "epoch": epoch + 1, "lr": rate, "train_loss": loss, **self._validate(epoch)}
         self.history.append(row)
@@ -205,7 +213,7 @@ class _Run:
             group["lr"] = rate
         with self._autocast():
             logits_BL = self.classifier.trunk(x_BCNM)
-        loss = functional.cross_entropy(logits_BL.float(), targets_BL)
+        loss = self.loss(logits_BL.float(), targets_BL)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -221,17 +229,20 @@ class _Run:
         with torch.no_grad(), self._autocast():
             parts = [(self.average.trunk(batch.features), batch.targets) for batch in self.held_out]
         logits_KL, targets_KL = (torch.cat(part).float() for part in zip(*parts, strict=True))
-        is_right_K = logits_KL.argmax(1) == targets_KL.argmax(1)
-        loss = functional.cross_entropy(logits_KL, targets_KL)
-        return {"valid_loss": float(loss), "valid_accuracy": float(is_right_K.float().mean())}
+        # With several labels: how often the likeliest class is one of them.
+        is_right_K = targets_KL.gather(1, logits_KL.argmax(1, keepdim=True))
+        return {"valid_loss": float(self.loss(logits_KL, targets_KL)), "valid_accuracy": float(is_right_K.mean())}
 
-    def _feed(self, corpus: Corpus, rows: Any, batch_size: int, *, shuffle: bool) -> FeatureBatches:
+    def _feed(
+        self, corpus: Corpus, rows: Ints, batch_size: int, *, shuffle: bool, chances_K: Floats | None = None
+    ) -> FeatureBatches:
         """Return batches of some clips, to which the front, which has no weights, is applied when they are read."""
         return FeatureBatches(
             corpus,
             rows,
             batch_size=batch_size,
             shuffle=shuffle,
+            chances=chances_K,
             prepare=self.classifier.front,
             device=self.device,
             read_ahead=0,  # a fold has one thread
@@ -275,6 +286,28 @@ class _Run:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.history, self.next_epoch = saved["history"], saved["next_epoch"]
         self.cpu_seconds = saved["cpu_seconds"]
+
+
+def _check_classes(corpus: Corpus, fold: int, rows: Ints) -> None:
+    """Refuse to train where a class is tested or validated, and none of its clips is there to learn from."""
+    others = corpus.rows(fold, {"train", "valid", "test"})
+    unseen_L = corpus.truth(others).any(axis=0) & ~corpus.truth(rows).any(axis=0)
+    if unseen_L.any():
+        names = [corpus.classes[code] for code in np.flatnonzero(unseen_L)]
+        raise ModelError(
+            f"{corpus.name} fold {fold}: expected clips of every class to train on, got none of {', '.join(names[:5])} "
+            f"({len(names)} of {len(corpus.classes)} classes); choose another split, or give these classes more groups"
+        )
+
+
+def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> None:
+    """Refuse crops that are too short for the network, although whole clips are not."""
+    num_frames = max(1, int(shapes.num_frames * train.time_crop))
+    if num_frames < classifier.trunk.min_side:
+        raise ModelError(
+            f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
+            f"{num_frames} of {shapes.num_frames}; raise it, or choose resnet8"
+        )
 
 
 def _seed(*parts: int) -> int:

@@ -56,14 +56,13 @@ PLANS = (
 )
 
 
-class _WithSoftmax(nn.Module):
+class _Scores(nn.Module):
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.classifier = classifier
 
     def forward(self, features: Tensor) -> Tensor:
-        probability_BL: Tensor = self.classifier(features).softmax(1)
-        return probability_BL
+        return self.classifier.scores(features)
 
 
 def to_onnx(classifier: Classifier, shapes: Shapes, path: Path) -> None:
@@ -77,7 +76,7 @@ def to_onnx(classifier: Classifier, shapes: Shapes, path: Path) -> None:
     example_BNM = torch.zeros(2, shapes.num_frames, shapes.num_bins)
     with _quiet():
         torch.onnx.export(
-            _WithSoftmax(classifier).eval(),
+            _Scores(classifier).eval(),
             (example_BNM,),
             path,
             input_names=[INPUT_NAME],

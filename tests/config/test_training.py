@@ -27,16 +27,45 @@ def test_sections_of_the_data_half_are_left_alone(tmp_path: Path) -> None:
     [
         ("train: {epoch: 3}", r"params.yaml .*train: expected one of .*, got 'epoch'; did you mean 'epochs'\?"),
         ("train: {epochs: many}", r"train.epochs: expected a valid integer.*, got 'many'"),
-        ("model: {arch: cnn9}", r"model.arch: expected 'resnet8', 'cnn6', 'cnn10' or 'cnn14', got 'cnn9'"),
+        ("model: {arch: cnn9}", r"model.arch: expected 'resnet8', .*'cnn6', .* or 'ast', got 'cnn9'"),
+        ("model: {pool: max}", r"model.pool: expected 'mean', 'max_mean', .* or 'linear_softmax', got 'max'"),
         ("train: {folds: [1, 1]}", r"train.folds: expected different folds from 1, got \[1, 1\]; leave it empty"),
         ("train: {folds: [0]}", r"train.folds: expected different folds from 1, got \[0\]"),
         ("train: {folds: []}", r"train.folds: expected different folds from 1, got \[\]"),
         ("train: {fit_on: [valid]}", r"train.fit_on: expected \[train\] or \[train, valid\], got \['valid'\]"),
         ("train: {fit_on: [train, test]}", r"train.fit_on.1: expected 'train' or 'valid', got 'test'"),
         ("evaluate: {num_shifts: 0}", r"evaluate.num_shifts: expected greater than or equal to 1, got 0"),
+        (
+            "evaluate: {robustness: {reverb_s: [0]}}",
+            r"evaluate.robustness.reverb_s.0: expected greater than or equal to 0.05, got 0",
+        ),
+        ("evaluate: {robustness: {noises: []}}", r"evaluate.robustness.noises: "),
         ("export: {min_agreement: 2}", r"export.min_agreement: expected less than or equal to 1, got 2"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         load(tmp_path, text)
+
+
+def test_a_preset_takes_the_place_of_single_values(tmp_path: Path) -> None:
+    text = "model: {width: 8}\ntrain: {preset: big, epochs: 7, lr: 0.1}\n"
+    text += "presets: {big: {model: {width: 32}, train: {epochs: 300}, evaluate: {num_shifts: 4}}}\n"
+    params = load(tmp_path, text)
+    assert (params.model.width, params.train.epochs, params.train.lr, params.evaluate.num_shifts) == (32, 300, 0.1, 4)
+
+
+def test_presets_are_checked_as_what_they_stand_for(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"params.yaml train.preset: expected one of .*, got 'bigg'; did you mean 'big'"
+    ):
+        load(tmp_path, "train: {preset: bigg}\npresets: {big: {}, default: {}}")
+    with pytest.raises(ConfigError, match=r"presets.big: expected one of evaluate, model, train, got 'features'"):
+        load(tmp_path, "train: {preset: big}\npresets: {big: {features: {}}}")
+    with pytest.raises(ConfigError, match=r"params.yaml train.epochs: expected .*, got 0"):
+        load(tmp_path, "train: {preset: big}\npresets: {big: {train: {epochs: 0}}}")
+
+
+def test_nothing_is_frozen_without_weights_to_keep(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"freeze: expected an init_checkpoint to keep the weights of, got none"):
+        load(tmp_path, "model: {freeze: true}")

@@ -9,7 +9,7 @@ from model.corpora import write_features, write_split
 
 from audioprep.errors import ShardError, SplitError
 from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWriter, merge_stats
-from audioprep.io.parquet import read_features, read_split, read_stats, write_predictions
+from audioprep.io.parquet import read_features, read_split, read_stats
 
 IDS = [f"{row:02d}-clip" for row in range(7)]
 VALUES_KNM = np.random.default_rng(0).normal(-40, 10, (7, 5, 3)).astype(np.float16)
@@ -96,18 +96,3 @@ def test_a_split_without_folds_is_refused(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "s.parquet")
     with pytest.raises(SplitError, match=r"s.parquet: expected columns fold1 and on, got none; run the split stage"):
         read_split(tmp_path / "s.parquet")
-
-
-def test_predictions_say_who_was_taken_for_what(tmp_path: Path) -> None:
-    scores_KL = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
-    write_predictions(
-        tmp_path / "p.parquet",
-        ids=["x", "y"],
-        folds=np.array([1, 2]),
-        labels=["a", "a"],
-        scores_KL=scores_KL,
-        classes=["a", "b"],
-    )
-    rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
-    assert [row["predicted"] for row in rows] == ["a", "b"]
-    np.testing.assert_allclose([row["probabilities"] for row in rows], scores_KL)

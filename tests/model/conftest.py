@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_toy_corpus
+from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_multi_label_corpus, write_toy_corpus
 
 from audioprep.config.training import EvaluateRule
 from audioprep.model.evaluate import evaluate
@@ -41,4 +41,29 @@ def report(toy: Path, checkpoints: Path) -> Path:
     """Results of evaluating those checkpoints."""
     folder = checkpoints.parent / "report"
     evaluate(toy, checkpoints, folder, EvaluateRule())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the corpus whose clips have several labels, or none."""
+    root = tmp_path_factory.mktemp("several")
+    write_multi_label_corpus(root)
+    return root / "data/several"
+
+
+@pytest.fixture(scope="session")
+def several_checkpoints(several: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints of its folds 1 and 2."""
+    folder = tmp_path_factory.mktemp("several_models")
+    train = QUICK.model_copy(update={"folds": (1, 2)})
+    train_folds(several, SPLIT, SMALL_MODEL, train, folder / "work", folder / "checkpoints", folder / "log")
+    return folder / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def several_report(several: Path, several_checkpoints: Path) -> Path:
+    """Results of evaluating those checkpoints."""
+    folder = several_checkpoints.parent / "report"
+    evaluate(several, several_checkpoints, folder, EvaluateRule())
     return folder

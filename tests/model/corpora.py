@@ -54,34 +54,74 @@ def write_features(
 
 
 def write_split(
-    path: Path, ids: Sequence[str], labels: Sequence[str], folds: Sequence[int], *, dataset: str = "toy", num_folds: int
+    path: Path,
+    ids: Sequence[str],
+    labels: Sequence[str | Sequence[str]],
+    folds: Sequence[int],
+    *,
+    dataset: str = "toy",
+    num_folds: int,
 ) -> None:
     """Write a k-fold split: fold k is tested, the next one (cyclic) validates, the others train."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    several = [[label] if isinstance(label, str) else list(label) for label in labels]
     columns: dict[str, Any] = {
         "id": list(ids),
-        "labels": pa.array([[label] for label in labels], pa.list_(pa.string())),
+        "labels": pa.array(several, pa.list_(pa.string())),
         "group": [clip_id.split("-")[0] for clip_id in ids],
         "fold": pa.array(folds, pa.int32()),
     }
     for tested in range(1, num_folds + 1):
         valid = tested % num_folds + 1
         columns[f"fold{tested}"] = ["test" if f == tested else "valid" if f == valid else "train" for f in folds]
-    header = {"dataset": dataset, "split": path.stem, "labels": sorted(set(labels)), "num_folds": num_folds}
+    header = {
+        "dataset": dataset,
+        "split": path.stem,
+        "labels": sorted({name for one in several for name in one}),
+        "num_folds": num_folds,
+    }
     header["sha256"] = "0" * 64
     metadata = {"audioprep": json.dumps(header, sort_keys=True)}
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
 
 
-def write_toy_corpus(root: Path, *, num_clips: int = 60, noise: float = 3.0) -> None:
-    """Write `data/toy`: each class is a band of its own in noise, easy for a small network in a few epochs."""
+def write_toy_corpus(root: Path, *, num_clips: int = 60, noise: float = 3.0, several: bool = False) -> None:
+    """Write `data/toy`: each class is a band of its own in noise, easy for a small network in a few epochs.
+
+    Args:
+        root: Where `data` goes.
+        num_clips: How many there are.
+        noise: Its standard deviation, dB.
+        several: Whether clips have none, one or several labels in turn, and not one each.
+    """
     rng = np.random.default_rng(0)
-    labels = [LABELS[row % NUM_CLASSES] for row in range(num_clips)]
+    labels = [[LABELS[row % NUM_CLASSES]] for row in range(num_clips)]
+    if several:
+        labels = [[label for bit, label in enumerate(LABELS) if (row * 5 + 3) >> bit & 1] for row in range(num_clips)]
     folds = [row // NUM_CLASSES % NUM_FOLDS + 1 for row in range(num_clips)]
     ids = [f"{row:03d}-clip" for row in range(num_clips)]
     values_KNM = rng.normal(-60.0, noise, (num_clips, NUM_FRAMES, NUM_BINS))
-    for row, label in enumerate(labels):
+    for row, label in ((row, label) for row, own in enumerate(labels) for label in own):
         first = 5 * LABELS.index(label)
         values_KNM[row, :, first : first + 5] += 25.0
     write_features(root / "data/toy/logmel", ids, values_KNM)
     write_split(root / f"data/toy/splits/{SPLIT}.parquet", ids, labels, folds, num_folds=NUM_FOLDS)
+
+
+def write_multi_label_corpus(root: Path, *, num_clips: int = 60) -> None:
+    """Write `data/several`: the bands of the toy corpus, of which a clip has one, two or none; two clips are a group."""
+    rng = np.random.default_rng(0)
+    labels = [
+        [name for name, bit in zip(LABELS, (1, 2, 4), strict=True) if row // 2 % 7 & bit] for row in range(num_clips)
+    ]
+    folds = [row // 2 % NUM_FOLDS + 1 for row in range(num_clips)]
+    ids = [f"{row // 2:03d}-{row % 2}" for row in range(num_clips)]
+    values_KNM = rng.normal(-60.0, 3.0, (num_clips, NUM_FRAMES, NUM_BINS))
+    for row, names in enumerate(labels):
+        for name in names:
+            first = 5 * LABELS.index(name)
+            values_KNM[row, :, first : first + 5] += 25.0
+    write_features(root / "data/several/logmel", ids, values_KNM)
+    write_split(
+        root / f"data/several/splits/{SPLIT}.parquet", ids, labels, folds, num_folds=NUM_FOLDS, dataset="several"
+    )

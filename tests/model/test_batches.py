@@ -337,3 +337,16 @@ def test_a_gpu_gives_what_the_cpu_gives(data: Path) -> None:
         cpu, gpu = (whole(open_batches(data, memory_bytes=memory_bytes, device=name)) for name in ("cpu", "cuda"))
         assert gpu.features.device.type == "cuda"
         torch.testing.assert_close(gpu.features.cpu(), cpu.features)
+
+
+@pytest.mark.parametrize(
+    ("chances", "memory_bytes", "got"),
+    [([1.0], 1 << 30, r"shape \[1\] and room for 36"), ([1.0] * 36, 30_000, "room for 22")],
+)
+def test_clips_are_drawn_more_often_only_where_all_are_held(
+    toy: Path, chances: list[float], memory_bytes: int, got: str
+) -> None:
+    corpus = load_corpus(toy, "logmel", SPLIT)
+    rows = corpus.rows(1, {"train"})
+    with pytest.raises(ModelError, match=rf"expected a chance of at least 0 for each of 36 clips, .* got .*{got}"):
+        FeatureBatches(corpus, rows, chances=chances, memory_bytes=memory_bytes)

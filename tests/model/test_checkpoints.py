@@ -5,10 +5,21 @@ import numpy as np
 import pytest
 import torch
 
+from audioprep.config.data import LogmelRule
 from audioprep.config.training import ModelRule
+from audioprep.dsp.mel import mel_filterbank
 from audioprep.errors import ModelError
-from audioprep.model.checkpoints import Shapes, build, load_checkpoint, save_checkpoint, standardise, start_from
-from audioprep.model.panns import Panns
+from audioprep.model.archs.panns import Panns
+from audioprep.model.archs.trunk import Sides
+from audioprep.model.checkpoints import (
+    Shapes,
+    build,
+    cost_of,
+    load_checkpoint,
+    save_checkpoint,
+    standardise,
+    start_from,
+)
 
 CNN6 = ModelRule(arch="cnn6")
 
@@ -16,7 +27,7 @@ CNN6 = ModelRule(arch="cnn6")
 def published(path: Path, *, num_classes: int = 527, **changes: Any) -> dict[str, torch.Tensor]:
     """A file as audioset_tagging_cnn writes it: with a front end, and numpy arrays in the sampler's state."""
     torch.manual_seed(3)
-    weights = Panns("cnn6", num_classes, 64).state_dict()
+    weights = Panns("cnn6", Sides(1, 64, 64, num_classes)).state_dict()
     weights["bn0.running_mean"].normal_()
     front_end = {
         "spectrogram_extractor.stft.conv_real.weight": torch.zeros(513, 1, 1024),
@@ -61,6 +72,53 @@ def test_a_published_head_of_the_same_classes_is_kept(tmp_path: Path) -> None:
     assert torch.equal(classifier.trunk.fc_audioset.weight, weights["fc_audioset.weight"])
 
 
+FEATURES = {"kind": "logmel", "rate_hz": 32000, "rule": LogmelRule(win_ms=32, fmax_hz=14000).model_dump(mode="json")}
+FILTERS = torch.from_numpy(mel_filterbank(32000, 1024, 64, 50.0, 14000.0, "slaney", "slaney").T)
+
+
+def test_published_weights_and_the_features_they_were_trained_on_go_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(tmp_path / "a.pth", **{"logmel_extractor.melW": FILTERS})
+    start_from(build(CNN6, Shapes(64, 64, 10)), tmp_path / "a.pth", FEATURES)
+    start_from(build(CNN6, Shapes(64, 64, 10)), tmp_path / "a.pth", FEATURES, freeze=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_other_features_are_told_of_and_refused_by_a_frozen_body(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published(tmp_path / "a.pth", **{"logmel_extractor.melW": FILTERS})
+    other = FEATURES | {"rule": LogmelRule(win_ms=32, fmax_hz=14000, hop_ms=20).model_dump(mode="json")}
+    classifier = build(CNN6.model_copy(update={"normalise": "clip"}), Shapes(64, 64, 10))
+    start_from(classifier, tmp_path / "a.pth", other)
+    line = capsys.readouterr().out
+    assert "expected the features that it was trained on, features.logmel.hop_ms: 10, got 20; model.normalise: " in line
+    assert line.endswith("corpus, got clip; training goes on, the closer the better\n")
+    with pytest.raises(ModelError, match=r"hop_ms: 10, got 20; .*set them so, or model.freeze=false"):
+        start_from(classifier, tmp_path / "a.pth", other, freeze=True)
+
+
+def test_a_pool_with_weights_of_its_own_is_new(tmp_path: Path) -> None:
+    weights = published(tmp_path / "a.pth")
+    classifier = build(CNN6.model_copy(update={"pool": "attention"}), Shapes(64, 64, 10))
+    own = classifier.trunk.pool.hidden.weight.clone()
+    start_from(classifier, tmp_path / "a.pth", freeze=True)
+    assert torch.equal(classifier.trunk.pool.hidden.weight, own)
+    assert torch.equal(classifier.trunk.fc1.weight, weights["fc1.weight"])
+    learnt = {name.split(".")[0] for name, weight in classifier.trunk.named_parameters() if weight.requires_grad}
+    assert learnt == {"pool", "fc_audioset"}
+
+
+def test_a_checkpoint_of_other_lengths_fits_a_transformer(tmp_path: Path) -> None:
+    rule = ModelRule(arch="ast", width=4)
+    first, second = build(rule, Shapes(66, 36, 3)), build(rule, Shapes(126, 36, 3))
+    save_checkpoint(tmp_path / "own.pt", first, rule, Shapes(66, 36, 3), {})
+    start_from(second, tmp_path / "own.pt")
+    assert torch.equal(second.trunk.head.weight, first.trunk.head.weight)
+    assert second.trunk.frame_positions.shape == (48, 12)
+
+
 def test_own_checkpoints_bring_their_front(tmp_path: Path) -> None:
     rule = ModelRule(width=4)
     first = build(rule, Shapes(20, 8, 3))
@@ -91,6 +149,13 @@ def test_another_layout_is_refused(tmp_path: Path, arch: str, num_bins: int, mat
         start_from(build(ModelRule(arch=arch), Shapes(64, num_bins, 10)), tmp_path / "a.pth")
 
 
+def test_a_pool_that_changes_the_first_linear_layer_is_another_layout(tmp_path: Path) -> None:
+    published(tmp_path / "a.pth")
+    classifier = build(CNN6.model_copy(update={"pool": "statistics"}), Shapes(64, 64, 10))
+    with pytest.raises(ModelError, match=r"fc1.weight of shape \[512, 512\] for \[512, 1024\] .*width and pool"):
+        start_from(classifier, tmp_path / "a.pth")
+
+
 def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     classifier = build(CNN6, Shapes(64, 64, 10))
     with pytest.raises(ModelError, match=r"no.pth: expected a checkpoint, got FileNotFoundError"):
@@ -113,3 +178,11 @@ def test_a_published_checkpoint_is_no_checkpoint_of_ours(tmp_path: Path) -> None
     published(tmp_path / "a.pth")
     with pytest.raises(ModelError, match=r"a.pth: expected a checkpoint of this project, got KeyError: 'about'; train"):
         load_checkpoint(tmp_path / "a.pth")
+
+
+def test_cost_counts_multiplications_of_convolutions_and_products() -> None:
+    """By hand: cnn6 on 64 frames of 64 bins has 5x5 convolutions on 64, 32, 16 and 8 cells squared, and two layers."""
+    cost = cost_of(CNN6, Shapes(64, 64, 527))
+    convolutions = 25 * (1 * 64 * 64**2 + 64 * 128 * 32**2 + 128 * 256 * 16**2 + 256 * 512 * 8**2)
+    assert cost.num_multiply_adds == convolutions + 512 * 512 + 512 * 527
+    assert cost.num_parameters == 4_837_455

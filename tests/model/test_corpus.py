@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from model.corpora import SPLIT, write_features, write_split
 
-from audioprep.errors import ModelError, ShardError, SplitError
+from audioprep.errors import ShardError, SplitError
 from audioprep.model.corpus import load_corpus
 
 
@@ -62,19 +62,19 @@ def test_a_bin_that_never_moves_is_not_divided_by_zero(tmp_path: Path) -> None:
     assert np.isfinite(1 / std_M).all()
 
 
-def test_clips_with_two_labels_are_refused(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def test_clips_may_have_several_labels_or_none(tmp_path: Path) -> None:
+    ids = ["0-clip", "1-clip", "2-clip"]
+    write_features(tmp_path / "ds/logmel", ids, np.zeros((3, 4, 3)))
+    write_split(tmp_path / "ds/splits/s.parquet", ids, ["b", ["a", "b"], []], [1, 2, 2], num_folds=2)
+    corpus = load_corpus(tmp_path / "ds", "logmel", "s")
+    assert corpus.is_multi_label
+    assert corpus.truth(np.array([2, 1, 0])).tolist() == [[False, False], [True, True], [False, True]]
 
-    ids = ["0-clip", "1-clip"]
-    write_features(tmp_path / "ds/logmel", ids, np.zeros((2, 4, 3)))
-    path = tmp_path / "ds/splits/s.parquet"
-    write_split(path, ids, ["a", "b"], [1, 2], num_folds=2)
-    table = pq.read_table(path)
-    two = pa.array([["a"], ["a", "b"]], pa.list_(pa.string()))
-    pq.write_table(table.set_column(1, "labels", two), path)
-    with pytest.raises(ModelError, match=r"ds/s/1-clip: expected one label, got \['a', 'b'\]"):
-        load_corpus(tmp_path / "ds", "logmel", "s").check_one_label()
+
+def test_one_label_each_is_no_matter_of_several(toy: Path) -> None:
+    corpus = load_corpus(toy, "logmel", SPLIT)
+    assert not corpus.is_multi_label
+    np.testing.assert_array_equal(corpus.truth(np.arange(60)).argmax(axis=1), corpus.targets_K)
 
 
 def test_clips_without_features_are_named(tmp_path: Path) -> None:

@@ -109,11 +109,35 @@ def test_without_evaluation_there_is_no_bundle(toy: Path, checkpoints: Path, tmp
 def test_the_gate_counts_what_it_says() -> None:
     fp32_KL = np.eye(4, dtype=np.float32)
     int8_KL = fp32_KL[[0, 1, 2, 2]]
-    gate = judge(fp32_KL, int8_KL, np.array([0, 1, 2, 3]))
+    gate = judge(fp32_KL, int8_KL, np.eye(4, dtype=bool))
     assert (gate["accuracy_fp32"], gate["accuracy_int8"], gate["agreement"]) == (1.0, 0.75, 0.75)
     assert not passes(gate, ExportRule(max_accuracy_drop=0.24, min_agreement=0.5))
     assert not passes(gate, ExportRule(max_accuracy_drop=0.5, min_agreement=0.76))
     assert passes(gate, ExportRule(max_accuracy_drop=0.25, min_agreement=0.75))
+
+
+def test_a_corpus_of_several_labels_is_exported(
+    several: Path, several_checkpoints: Path, several_report: Path, tmp_path: Path
+) -> None:
+    about = run(several, several_checkpoints, several_report, tmp_path / "bundle")
+    gate = about["metrics"]["gate"]
+    assert (gate["metric"], gate["num_clips"]) == ("map", 24)
+    assert gate["map_fp32"] - gate["map_int8"] <= 0.01
+    assert about["metrics"]["cross_validated"] == json.loads((several_report / "metrics.json").read_text())
+    corpus, checkpoint = load_corpus(several, "logmel", SPLIT), load_checkpoint(several_checkpoints / "fold1.pt")
+    rows = module._calibration_rows(corpus, checkpoint, 4)
+    assert sum(not corpus.labels[row] for row in rows) == 1
+    assert corpus.truth(rows).any(axis=0).all()
+
+
+def test_the_gate_of_several_labels_counts_label_by_label() -> None:
+    truth_KL = np.array([[True, True], [False, True], [True, False]])
+    fp32_KL = np.array([[0.9, 0.8], [0.2, 0.7], [0.8, 0.1]], np.float32)
+    int8_KL = np.array([[0.9, 0.8], [0.2, 0.4], [0.8, 0.1]], np.float32)
+    gate = judge(fp32_KL, int8_KL, truth_KL, is_multi_label=True)
+    assert (gate["metric"], gate["map_fp32"], gate["map_int8"], gate["agreement"]) == ("map", 1.0, 1.0, 5 / 6)
+    assert not passes(gate, ExportRule())
+    assert passes(gate, ExportRule(min_agreement=0.8))
 
 
 def test_calibration_takes_fitted_clips_of_every_class_in_turn(toy: Path, checkpoints: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_features
+from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_features, write_toy_corpus
+from sklearn.metrics import average_precision_score
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
@@ -16,6 +17,7 @@ from audioprep.model import loop
 from audioprep.model.batches import FeatureBatches
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import FoldResult, learning_rate, predict, train_fold
+from audioprep.model.losses import class_weights, clip_chances
 
 SHORT = QUICK.model_copy(update={"epochs": 4})
 
@@ -67,6 +69,50 @@ def test_the_toy_is_learnt(corpus: Corpus, tmp_path: Path) -> None:
     assert (scores_KL.argmax(axis=1) == corpus.targets_K[rows]).mean() >= 0.9
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
     assert result.num_clips == 36
+
+
+@pytest.mark.parametrize("loss", ["auto", "focal"])
+def test_several_labels_are_learnt(tmp_path: Path, loss: str) -> None:
+    write_toy_corpus(tmp_path, several=True)
+    corpus = load_corpus(tmp_path / "data/toy", "logmel", SPLIT)
+    result = train(corpus, tmp_path / "state.pt", QUICK.model_copy(update={"loss": loss, "epochs": 20}))
+    assert result.classifier.outputs == "sigmoid"
+    rows = corpus.rows(1, {"test"})
+    scores_KL = predict(result.classifier, corpus.values(rows))
+    assert average_precision_score(corpus.truth(rows), scores_KL) >= 0.9
+
+
+@pytest.mark.parametrize("changes", [{"loss": "bce"}, {"balance": "sampler"}, {"balance": "weights"}])
+def test_other_ways_to_learn_one_label(corpus: Corpus, tmp_path: Path, changes: dict[str, str]) -> None:
+    result = train(corpus, tmp_path / "state.pt", QUICK.model_copy(update=changes))
+    rows = corpus.rows(1, {"test"})
+    assert (predict(result.classifier, corpus.values(rows)).argmax(axis=1) == corpus.targets_K[rows]).mean() >= 0.9
+
+
+def test_a_rare_class_is_drawn_as_often_as_others(corpus: Corpus) -> None:
+    rows = np.concatenate([np.flatnonzero(corpus.targets_K == 0)[:2], np.flatnonzero(corpus.targets_K == 1)])
+    truth_KL = corpus.truth(rows)
+    chances_K = clip_chances(truth_KL, class_weights(truth_KL.sum(axis=0)))
+    batches = FeatureBatches(corpus, rows, batch_size=8, chances=chances_K)
+    drawn_L = sum(batch.targets.sum(0) for _ in range(50) for batch in batches)
+    assert drawn_L[:2].sum() == 50 * len(rows)
+    assert drawn_L[0] / drawn_L[1] == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_clip_normalised_by_itself_may_be_louder(corpus: Corpus, tmp_path: Path) -> None:
+    model = SMALL_MODEL.model_copy(update={"normalise": "clip"})
+    classifier = train(corpus, tmp_path / "state.pt", QUICK, model).classifier
+    values_KNM = corpus.values(corpus.rows(1, {"test"})).astype(np.float32)
+    np.testing.assert_allclose(predict(classifier, values_KNM), predict(classifier, values_KNM + 12.0), atol=1e-4)
+
+
+def test_a_class_that_is_never_trained_on_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    altered = with_labels(corpus, corpus.rows(1, {"train"}), "bell")
+    expected = (
+        r"toy/official-5fold fold 1: expected clips of every class to train on, got none of drum, siren \(2 of 3 c"
+    )
+    with pytest.raises(ModelError, match=expected):
+        train(altered, tmp_path / "state.pt")
 
 
 def test_same_seed_same_weights_and_another_seed_others(corpus: Corpus, tmp_path: Path) -> None:

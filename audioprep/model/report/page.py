@@ -28,7 +28,7 @@ def write_report(
     metrics: dict[str, Any],
     training: dict[str, Any],
     about: dict[str, Any],
-    counts_LL: npt.NDArray[np.int64],
+    counts_LL: npt.NDArray[np.int64] | None,
     bins: Sequence[dict[str, float]],
     errors: Sequence[dict[str, Any]],
     history: Path,
@@ -41,7 +41,7 @@ def write_report(
         metrics: What `metrics.json` holds.
         training: What `train.json` holds.
         about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
-        counts_LL: Pooled confusion, rows are the truth.
+        counts_LL: Pooled confusion, rows are the truth; None where clips have several labels.
         bins: Accuracy by confidence: `confidence`, `accuracy`, `share`.
         errors: The wrong clips most confident first: id, fold, label, predicted, probability.
         history: The train stage's table of epochs.
@@ -55,9 +55,9 @@ def write_report(
             metrics=metrics,
             training=training,
             about=about,
-            matrix=_matrix(counts_LL, labels),
+            matrix=[] if counts_LL is None else _matrix(counts_LL, labels),
             has_numbers=len(labels) <= _MAX_CLASSES_WITH_NUMBERS,
-            confusions=_confusions(counts_LL, labels),
+            confusions=[] if counts_LL is None else _confusions(counts_LL, labels),
             errors=errors,
             loss_chart=_loss_chart(_read_history(history)),
             accuracy_chart=_accuracy_chart(_read_history(history)),

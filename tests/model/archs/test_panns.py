@@ -5,21 +5,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audioprep.model.panns import Panns
+from audioprep.model.archs.panns import Panns
+from audioprep.model.archs.trunk import Sides
 
 # Published numbers of keys and of trainable parameters, 527 classes, without the three keys of the front end.
 PUBLISHED = {"cnn6": (36 - 3, 4_837_455), "cnn10": (60 - 3, 5_219_279), "cnn14": (84 - 3, 80_753_615)}
 
 
+def panns(arch: str, num_classes: int) -> Panns:
+    return Panns(arch, Sides(1, 65, 64, num_classes))
+
+
 @pytest.mark.parametrize(("arch", "num_keys", "num_parameters"), [(a, *n) for a, n in PUBLISHED.items()])
 def test_keys_and_parameters_are_the_published_ones(arch: str, num_keys: int, num_parameters: int) -> None:
-    trunk = Panns(arch, 527, 64)
+    trunk = panns(arch, 527)
     assert len(trunk.state_dict()) == num_keys
     assert sum(weight.numel() for weight in trunk.parameters()) == num_parameters
 
 
 def test_names_and_shapes_are_the_published_ones() -> None:
-    shapes = {name: tuple(value.shape) for name, value in Panns("cnn14", 527, 64).state_dict().items()}
+    shapes = {name: tuple(value.shape) for name, value in panns("cnn14", 527).state_dict().items()}
     channels = (1, 64, 128, 256, 512, 1024, 2048)
     expected: dict[str, tuple[int, ...]] = {}
     for number in range(1, 7):
@@ -32,7 +37,7 @@ def test_names_and_shapes_are_the_published_ones() -> None:
     expected |= {"fc1.weight": (2048, 2048), "fc1.bias": (2048,)}
     expected |= {"fc_audioset.weight": (527, 2048), "fc_audioset.bias": (527,)}
     assert shapes == expected
-    assert Panns("cnn6", 527, 64).state_dict()["conv_block1.conv1.weight"].shape == (64, 1, 5, 5)
+    assert panns("cnn6", 527).state_dict()["conv_block1.conv1.weight"].shape == (64, 1, 5, 5)
 
 
 def norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
@@ -43,7 +48,7 @@ def norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
 @pytest.mark.parametrize(("arch", "num_blocks"), [("cnn6", 4), ("cnn10", 4), ("cnn14", 6)])
 def test_forward_is_the_published_one(arch: str, num_blocks: int) -> None:
     torch.manual_seed(1)
-    trunk = Panns(arch, 7, 64).eval()
+    trunk = panns(arch, 7).eval()
     with torch.no_grad():
         for name, value in trunk.state_dict().items():
             if "running_var" in name:

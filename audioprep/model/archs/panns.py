@@ -3,7 +3,8 @@
 Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 
 Differences: the spectrogram and log-mel layers are not here (the features stage does their work), SpecAugment is done
-by the training loop, and the output is logits, of which the published nets take the sigmoid.
+by the training loop, and the output is logits, of which the published nets take the sigmoid. They are the published nets
+with the pool `max_mean`.
 
 Source: Kong et al. 2020 (arXiv 1912.10211), github.com/qiuqiangkong/audioset_tagging_cnn, pytorch/models.py.
 """
@@ -13,29 +14,48 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioprep.model.nets import pool_frames_and_bins
+from audioprep.model.archs.trunk import Sides, Trunk
 
-FRONT_END_PREFIXES = ("spectrogram_extractor.", "logmel_extractor.")
 _CHANNELS = {"cnn6": (64, 128, 256, 512), "cnn10": (64, 128, 256, 512), "cnn14": (64, 128, 256, 512, 1024, 2048)}
 _BLOCK_DROPOUT, _HEAD_DROPOUT = 0.2, 0.5
 
 
-class Panns(nn.Module):
-    """The common shape of the three: batch norm per bin, convolution blocks, two linear layers."""
+class PannsHead(Trunk):
+    """What all PANNs have after their body: two linear layers, of which the second decides."""
 
     head_name = "fc_audioset"
 
-    def __init__(self, arch: str, num_classes: int, num_bins: int) -> None:
+    def _add_head(self, sides: Sides, num_channels: int, num_hidden: int) -> None:
+        """Add pool and linear layers with random weights, and draw those of the body as published."""
+        self.pool = sides.make_pool(num_channels)
+        self.fc1 = nn.Linear(self.pool.num_outputs, num_hidden)
+        self.fc_audioset = nn.Linear(num_hidden, sides.num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def classify(self, z: Tensor) -> Tensor:
+        """Return logits [..., L]."""
+        z = functional.dropout(functional.relu(self.fc1(z)), _HEAD_DROPOUT, self.training)
+        logits: Tensor = self.fc_audioset(z)
+        return logits
+
+
+class Panns(PannsHead):
+    """The common shape of the three: batch norm per bin, convolution blocks, two linear layers."""
+
+    def __init__(self, arch: str, sides: Sides) -> None:
         """Make the trunk with random weights.
 
         Args:
             arch: cnn6, cnn10 or cnn14.
-            num_classes: L; the published checkpoints have 527.
-            num_bins: M; the published checkpoints have 64.
+            sides: Of input and output; the published checkpoints have 64 bins and 527 classes.
         """
         super().__init__()
         channels: Sequence[int] = _CHANNELS[arch]
-        self.bn0 = nn.BatchNorm2d(num_bins)
+        self.bn0 = nn.BatchNorm2d(sides.num_bins)
         self._blocks: list[_ConvBlock] = []
         for number, (channels_in, channels_out) in enumerate(zip((1, *channels[:-1]), channels, strict=True), start=1):
             # Cnn14 does not pool after its last block.
@@ -44,26 +64,18 @@ class Panns(nn.Module):
             self.add_module(f"conv_block{number}", block)
             self._blocks.append(block)
         self.min_side = 2 ** min(len(channels), 5)
-        self.fc1 = nn.Linear(channels[-1], channels[-1])
-        self.fc_audioset = nn.Linear(channels[-1], num_classes)
-        self._initialise()
+        self._add_head(sides, channels[-1], channels[-1])
 
-    def forward(self, x_B1NM: Tensor) -> Tensor:
-        """Return logits [B, L]."""
-        x_BCNM = self.bn0(x_B1NM.transpose(1, 3)).transpose(1, 3)
+    def frames(self, x_BCNM: Tensor) -> Tensor:
+        """Return features [B, C, N / 16], of cnn14 [B, C, N / 32]."""
+        x_BCNM = self.bn0(x_BCNM.transpose(1, 3)).transpose(1, 3)
         for block in self._blocks:
             x_BCNM = functional.dropout(block(x_BCNM), _BLOCK_DROPOUT, self.training)
-        x_BC = functional.dropout(pool_frames_and_bins(x_BCNM), _HEAD_DROPOUT, self.training)
-        x_BC = functional.dropout(functional.relu(self.fc1(x_BC)), _HEAD_DROPOUT, self.training)
-        logits_BL: Tensor = self.fc_audioset(x_BC)
-        return logits_BL
+        return x_BCNM.mean(dim=3)
 
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
+    def classify(self, z: Tensor) -> Tensor:
+        """Return logits [..., L]."""
+        return super().classify(functional.dropout(z, _HEAD_DROPOUT, self.training))
 
 
 class _ConvBlock(nn.Module):
