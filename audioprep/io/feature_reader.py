@@ -49,7 +49,7 @@ class FeatureShards:
     """The feature shards of one kind. Clips are numbered in stored order: shard after shard, row after row.
 
     Attributes:
-        folder: Where they lie, `data/<ds>/<kind>`.
+        folder: Where they lie, `data/<ds>/<kind>`, or the first of them.
         meta: What the shards say of themselves: kind, num_frames, num_bins, rate_hz, window_s, rule.
         dtype: float16, float32 or int8: what is stored.
         num_frames: N.
@@ -60,25 +60,30 @@ class FeatureShards:
         offset_K: Likewise.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: Path) -> None:
         """Look into every shard; no features are read yet.
 
+        Args:
+            folder: Where they lie.
+            more: Folders with more clips of the same rule, whose shards come after those.
+
         Raises:
-            ShardError: There is no shard, the folder is unfinished, or a shard is damaged or of another rule.
+            ShardError: There is no shard, a folder is unfinished, or a shard is damaged or of another rule.
         """
-        paths = sorted(folder.glob("part-*.parquet"))
-        if not paths:
-            raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
         self.folder = folder
-        self._index = read_index(folder)  # it is written last: a folder without it may lack shards
         self.meta: dict[str, Any] = {}
         self.groups: list[RowGroup] = []
         # Row groups whose checksums were right: once is enough, and checking takes longer than unpacking.
         self._checked: set[int] = set()
         sizes = [0]
         tables: list[pa.Table] = []
-        for path in paths:
-            sizes += self._open(path, tables)
+        for each in (folder, *more):
+            paths = sorted(each.glob("part-*.parquet"))
+            if not paths:
+                raise ShardError(f"{each}: expected feature shards, found none; run the features stage")
+            self._index = read_index(each)  # it is written last: a folder without it may lack shards
+            for path in paths:
+                sizes += self._open(path, tables)
         self.bounds: Ints = np.cumsum(sizes)
         table = pa.concat_tables(tables)
         self._ids: pa.ChunkedArray = table["id"]
