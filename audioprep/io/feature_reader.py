@@ -70,20 +70,22 @@ class FeatureShards:
         Raises:
             ShardError: There is no shard, a folder is unfinished, or a shard is damaged or of another rule.
         """
-        self.folder = folder
+        self.folder, self._folders = folder, (folder, *more)
         self.meta: dict[str, Any] = {}
         self.groups: list[RowGroup] = []
         # Row groups whose checksums were right: once is enough, and checking takes longer than unpacking.
         self._checked: set[int] = set()
         sizes = [0]
         tables: list[pa.Table] = []
-        for each in (folder, *more):
+        self._first_of = [0]  # the first clip of each folder, and the end
+        for each in self._folders:
             paths = sorted(each.glob("part-*.parquet"))
             if not paths:
                 raise ShardError(f"{each}: expected feature shards, found none; run the features stage")
             self._index = read_index(each)  # it is written last: a folder without it may lack shards
             for path in paths:
                 sizes += self._open(path, tables)
+            self._first_of.append(sum(sizes))
         self.bounds: Ints = np.cumsum(sizes)
         table = pa.concat_tables(tables)
         self._ids: pa.ChunkedArray = table["id"]
@@ -99,21 +101,27 @@ class FeatureShards:
         """Ids of all clips [K], in stored order."""
         return list(self._ids.to_pylist())
 
-    def find(self, ids: Sequence[str]) -> Ints:
+    def find(self, ids: Sequence[str], folder: int = 0) -> Ints:
         """Return the numbers of some clips [K].
+
+        Args:
+            ids: The clips.
+            folder: In which of the folders they are; others may have clips that are called the same.
 
         Raises:
             ShardError: A clip is in no shard.
         """
+        first, end = self._first_of[folder : folder + 2]
         wanted = pa.array(ids, pa.string())
-        found = pc.index_in(wanted, value_set=self._ids.combine_chunks())
+        found = pc.index_in(wanted, value_set=self._ids.slice(first, end - first).combine_chunks())
         if found.null_count:
             missing = wanted.filter(found.is_null()).to_pylist()
+            stage = "augment" if folder else "features"
             raise ShardError(
-                f"{self.folder}: expected {len(ids)} clips, {len(missing)} are not there ({', '.join(missing[:5])}); "
-                "run the features and split stages"
+                f"{self._folders[folder]}: expected {len(ids)} clips, {len(missing)} are not there "
+                f"({', '.join(missing[:5])}); run the {stage} and split stages"
             )
-        return np.asarray(found.to_numpy(), np.int64)
+        return np.asarray(found.to_numpy(), np.int64) + first
 
     def group_of(self, clips: Ints) -> Ints:
         """Return the row group of each of some clips, given by number [K]."""

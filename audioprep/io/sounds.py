@@ -1,11 +1,13 @@
-"""Sounds of prepared corpora, such as noises and impulse responses, as files for what mixes them into others."""
+"""Sounds of prepared corpora, noises and impulse responses, as files for what mixes them into others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from audioprep.engine import file_sha256, read_index
+from audioprep.config.augment import AugmentRule
+from audioprep.engine import INDEX_NAME, file_sha256, read_index
 from audioprep.errors import ConfigError
 from audioprep.io.audio import decode_stored, encode_flac
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
@@ -15,12 +17,11 @@ _MAX_SOUNDS = 100
 _MAX_S = 30.0
 
 
-def sounds_identity(where: str, names: Sequence[str], corpora: Path, rate_hz: int) -> list[list[str]]:
-    """Return what decides the sounds of some prepared corpora: their names, and hashes of what was made of them.
+def sounds_identity(rule: AugmentRule, corpora: Path, rate_hz: int) -> list[list[str]]:
+    """Return what decides the sounds that clips are changed with: the corpora, and hashes of what was made of them.
 
     Args:
-        where: The parameter that names them, for messages.
-        names: Each a corpus, `musan`, or a label of one, `musan/noise`.
+        rule: Names corpora, `musan`, or labels of them, `musan/noise`.
         corpora: The folder that they lie in.
         rate_hz: The sampling rate that is wanted.
 
@@ -28,63 +29,72 @@ def sounds_identity(where: str, names: Sequence[str], corpora: Path, rate_hz: in
         ConfigError: There is no such corpus, or it has another rate.
     """
     found = []
-    for name in names:
-        corpus, _, _ = name.partition("/")
-        folders = corpora / corpus / "audio", corpora / corpus / "cuts"
-        if not all((folder / "_index.json").is_file() for folder in folders):
-            raise ConfigError(
-                f"{where}: expected a prepared corpus, got '{corpus}', of which {corpora / corpus} has no audio and cuts; "
-                f"run `audioprep prepare {corpus}`"
-            )
-        if (rate := read_index(folders[0])["rule"]["rate_hz"]) != rate_hz:
-            raise ConfigError(
-                f"{where}: expected audio of {rate_hz} Hz, got {rate} Hz of '{corpus}'; prepare it again with the same "
-                "resample.rate_hz"
-            )
-        found.append([name, *(file_sha256(folder / "_index.json") for folder in folders)])
+    for where, names in _named(rule):
+        for name in names:
+            corpus, _, _ = name.partition("/")
+            folders = corpora / corpus / "audio", corpora / corpus / "cuts"
+            if not all((folder / INDEX_NAME).is_file() for folder in folders):
+                raise ConfigError(
+                    f"{where}: expected a prepared corpus, got '{corpus}', of which there are no audio and cuts in "
+                    f"{corpora / corpus}; run `audioprep prepare {corpus}`"
+                )
+            if (rate := read_index(folders[0])["rule"]["rate_hz"]) != rate_hz:
+                raise ConfigError(
+                    f"{where}: expected audio of {rate_hz} Hz, got {rate} Hz of '{corpus}'; prepare it again with the same "
+                    "resample.rate_hz"
+                )
+            found.append([where, name, *(file_sha256(folder / INDEX_NAME) for folder in folders)])
     return found
 
 
-def write_sounds(where: str, names: Sequence[str], corpora: Path, out: Path) -> tuple[str, ...]:
-    """Write sounds of prepared corpora as FLAC files, and return their paths.
+def write_sounds(rule: AugmentRule, corpora: Path, out: Path) -> list[tuple[str, ...]]:
+    """Write the sounds that clips are changed with as FLAC files.
 
     Args:
-        where: The parameter that names them, for messages.
-        names: As in `sounds_identity`.
+        rule: As in `sounds_identity`.
         corpora: The folder that they lie in.
-        out: A folder for the files.
+        out: An empty folder for the files.
+
+    Returns:
+        Paths of the backgrounds, and of the impulse responses of rooms.
 
     Raises:
         ConfigError: None of a corpus's clips sounds, or has the label.
         ShardError: Audio or cuts are damaged.
     """
-    paths: list[Path] = []
-    for number, name in enumerate(names):
-        corpus, _, label = name.partition("/")
-        own: list[Path] = []
-        for wave_T, rate_hz in _used_sounds(corpora / corpus, label):
-            own.append(out / f"{number}-{len(own):03d}.flac")
-            own[-1].write_bytes(encode_flac(wave_T[: round(_MAX_S * rate_hz)], rate_hz))
-            if len(own) == _MAX_SOUNDS:
-                break
-        if not own:
-            raise ConfigError(f"{where}: expected clips of '{name}' that sound, got none; choose others")
-        paths += own
-    return tuple(str(path) for path in paths)
+    found = []
+    for where, names in _named(rule):
+        paths: list[str] = []
+        for name in names:
+            before = len(paths)
+            for wave_T, rate_hz in islice(_used_sounds(corpora, name), _MAX_SOUNDS):
+                path = out / f"{where}-{len(paths):04d}.flac"
+                path.write_bytes(encode_flac(wave_T, rate_hz))
+                paths.append(str(path))
+            if len(paths) == before:
+                raise ConfigError(f"{where}: expected clips of '{name}' that sound, got none; choose others")
+        found.append(tuple(paths))
+    return found
 
 
-def _used_sounds(data: Path, label: str) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield the recordings [T] of a corpus that are used, have the label where one is given, and sound; and their rate."""
+def _named(rule: AugmentRule) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the corpora of backgrounds and of rooms, after the parameter that names them; what is never done needs none."""
+    parts = ("background", rule.background), ("room", rule.room)
+    return [(f"augment.{name}.corpora", part.corpora if part.prob else ()) for name, part in parts]
+
+
+def _used_sounds(corpora: Path, name: str) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the beginnings [T] of the recordings of a corpus that are used, have the label, if any, and sound; and their rate."""
+    corpus, _, label = name.partition("/")
+    data = corpora / corpus
     index = read_index(data / "audio")
+    rate_hz = index["rule"]["rate_hz"]
     for shard in (entry["shard"] for entry in index["shards"] if entry["rows"]):
-        cuts = read_cuts(data / "cuts" / cuts_name(shard))
         used = {
             cut["id"]
-            for cut in cuts
+            for cut in read_cuts(data / "cuts" / cuts_name(shard))
             if cut["custom"]["used"] and (not label or label in cut["supervisions"][0]["custom"]["labels"])
         }
         for clip_id, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)):
-            if clip_id in used:
-                wave_T = decode_stored(sound)
-                if np.any(wave_T[: round(_MAX_S * index["rule"]["rate_hz"])]):
-                    yield wave_T, index["rule"]["rate_hz"]
+            if clip_id in used and np.any(wave_T := decode_stored(sound)[: round(_MAX_S * rate_hz)]):
+                yield wave_T, rate_hz

@@ -4,8 +4,7 @@ All clips that fit are read once, in the type they are stored in, and held: each
 set a window of clips is held: row groups are read in random order, and each pushes as many clips, drawn from the whole
 window, out into the batches. Memory is the window, one row group and the batches that wait, however large the set.
 
-Shape letters: B clips of a batch, C clips of the window, K clips, V versions of a clip, R clips of a row group, N frames, M
-bins, L classes.
+Shape letters: B clips of a batch, C of the window, K of an epoch in V versions, R of a row group, N frames, M bins, L classes.
 """
 
 import weakref
@@ -199,24 +198,23 @@ class FeatureBatches(IterableDataset[Batch]):
             ShardError: A shard is damaged.
         """
         if self.is_held:
-            drawn = self._drawn(rng) if self._shuffle else self._one_version(np.arange(self.num_clips), rng)
-            places = self._place_K[drawn]
-            steps = self._steps_held(places if self._shuffle else np.sort(places))
+            order = self._place_K[self._drawn(rng)]
+            steps = self._steps_held(order if self._shuffle else np.sort(order))
         else:
             if len(self._rows_VK) > 1:
-                self._plan(self._rows_VK.reshape(-1)[self._one_version(np.arange(self.num_clips), rng)])
+                self._plan(self._rows_VK.reshape(-1)[self._drawn(rng)])
             # A generator of its own: this one is drawn from while the window moves on.
             steps = self._steps_streamed(np.random.default_rng(rng.integers(2**63)) if self._shuffle else None)
         batches = self._batches(steps)
         return made_ahead(batches, self.read_ahead) if self.read_ahead else batches
 
     def _drawn(self, rng: np.random.Generator) -> Ints:
-        if self._chances is None:
-            return self._one_version(rng.permutation(self.num_clips), rng)
-        return self._one_version(rng.choice(np.arange(self.num_clips), self.num_clips, p=self._chances), rng)
-
-    def _one_version(self, clips_K: Ints, rng: np.random.Generator) -> Ints:
-        """Return, for each clip, one of its versions; without copies no chance is drawn."""
+        """Return the clips of an epoch as places in the flat versions; without copies no chance goes to versions."""
+        clips_K = np.arange(self.num_clips)
+        if self._chances is not None:
+            clips_K = rng.choice(clips_K, self.num_clips, p=self._chances)
+        elif self._shuffle:
+            clips_K = rng.permutation(clips_K)
         num_versions = len(self._rows_VK)
         return (
             clips_K if num_versions == 1 else clips_K + self.num_clips * rng.integers(num_versions, size=len(clips_K))

@@ -148,9 +148,11 @@ def load_corpus(data: Path, features: str, split_name: str, *, with_copies: bool
     copied = data / "augmented" / features
     copies = read_copies(copied) if with_copies else NO_COPIES
     shards = FeatureShards(data / features, *([copied] if copies.num else []))
-    ids = [*split.ids, *(copy_id(clip, number + 1) for number in range(copies.num) for clip in split.ids)]
+    clips_K, ids = shards.find(split.ids), [copy_id(clip, n + 1) for n in range(copies.num) for clip in split.ids]
+    if copies.num:
+        clips_K = np.concatenate([clips_K, shards.find(ids, folder=1)])
     name, labels = f"{data.name}/{split_name}", split.labels * (copies.num + 1)
-    return Corpus(name, ids, labels, split.classes, split.roles, shards, shards.find(ids), split.meta, copies)
+    return Corpus(name, [*split.ids, *ids], labels, split.classes, split.roles, shards, clips_K, split.meta, copies)
 
 
 def only_split(data: Path) -> str:

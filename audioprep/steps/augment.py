@@ -9,8 +9,7 @@ of the clips themselves, as those that are tested are.
 """
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from audioprep.io.layout import Layout
 from audioprep.io.sounds import sounds_identity, write_sounds
 from audioprep.steps import features
 
-# Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
+# Part of every shard's fingerprint: raise it with any change that changes the bytes.
 VERSION = 1
 
 
@@ -59,10 +58,13 @@ def augment(
         header |= {"augment": rule.model_dump(mode="json"), **features.described(tasks[0].arguments)}
     if is_published(out, tasks, header, log):
         return
-    with _sound_files(layout, rule) as sounds:
-        tasks = [ShardTask(task.index, task.fingerprint, {**task.arguments, "sounds": sounds}) for task in tasks]
-        label = f"augmented {kind} {layout.dataset}"
+    label, folder = f"augmented {kind} {layout.dataset}", layout.work / f"sounds-{kind}"
+    try:
+        sounds = write_sounds(rule, layout.data.parent, fresh_folder(folder)) if tasks else ()
+        tasks = [replace(task, arguments={**task.arguments, "sounds": sounds}) for task in tasks]
         shards = run_shards(tasks, make_augmented_shard, work, label=label, earlier=out, log=log, engine=engine)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     fresh_folder(out)
     publish(shards, out, lambda name: name if name.startswith("part-") else None, header, work)
 
@@ -78,7 +80,7 @@ def make_augmented_shard(arguments: dict[str, Any], out: Path) -> int:
     Returns:
         Number of copies in the shard.
     """
-    rule, sounds = AugmentRule.model_validate(arguments["augment"]), Sounds(*arguments["sounds"])
+    rule, sounds = AugmentRule(**arguments["augment"]), Sounds(*arguments["sounds"])
     rate_hz = arguments["rate_hz"]
     kernel = feature_kernel(arguments["kind"], arguments["rule"], rate_hz)
     writer = FeatureWriter(features.described(arguments))
@@ -100,7 +102,7 @@ def _tasks(layout: Layout, kind: str, features_rule: FeatureRules, rule: Augment
             f"augment.band_pass.centre_hz: expected less than {rate_hz / 2:g} Hz (half of resample.rate_hz), got "
             f"{highest_hz:g}; lower it"
         )
-    identity = [sounds_identity(where, names, layout.data.parent, rate_hz) for where, names in _sounds(rule)]
+    identity = sounds_identity(rule, layout.data.parent, rate_hz)
     return [
         ShardTask(
             task.index,
@@ -109,24 +111,3 @@ def _tasks(layout: Layout, kind: str, features_rule: FeatureRules, rule: Augment
         )
         for task in plain
     ]
-
-
-def _sounds(rule: AugmentRule) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the corpora of backgrounds and of rooms, each with the parameter that names them; those that chance never takes are none."""
-    named = ("background", rule.background), ("room", rule.room)
-    return [(f"augment.{name}.corpora", part.corpora if part.prob else ()) for name, part in named]
-
-
-@contextmanager
-def _sound_files(layout: Layout, rule: AugmentRule) -> Iterator[Sounds]:
-    """Keep the sounds that are mixed in as files, in the order of the fields of `Sounds`, while shards are made."""
-    folder = layout.work / "augment-sounds"
-    try:
-        yield Sounds(
-            *(
-                write_sounds(where, names, layout.data.parent, fresh_folder(folder / str(number)))
-                for number, (where, names) in enumerate(_sounds(rule) if rule.copies else ())
-            )
-        )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
