@@ -20,10 +20,10 @@ from audioprep.io.parquet import read_features
 from audioprep.model.copies import copied_waves
 from audioprep.steps import augment as augment_step
 from audioprep.steps.augment import augment
+from audioprep.steps.repair import repair, stage_commands
 from audioprep.steps.verify import verify
 
 NONE = {name: {"prob": 0.0} for name in AugmentRule.model_fields if name not in {"copies", "seed"}}
-# Everything but what takes a second to import.
 TWO = AugmentRule(copies=2)
 
 
@@ -150,6 +150,25 @@ def test_a_run_that_was_stopped_goes_on(run: Run, made: list[int], monkeypatch: 
     assert not run.layout.augmented("logmel").exists()
     make(run)
     assert made == [0, 1, 2, 3]
+
+
+def test_damaged_copies_are_made_anew_with_the_same_bytes(run: Run, made: list[int]) -> None:
+    out = make(run, rule_of(background={"corpora": ["others"], "prob": 1.0}))
+    before = tree(out)
+    part = out / "part-000002.parquet"
+    part.write_bytes(part.read_bytes()[:-1] + b"!")
+    made.clear()
+    (line,) = repair(verify(out))
+    assert "augmented/logmel: repaired: 1 of 4 files made anew, bytes equal to the index" in line
+    assert (made, tree(out)) == ([2], before)
+    (out / "_index.json").write_text("{")
+    with pytest.raises(ShardError, match=r"could not repair .*augmented/logmel"):
+        print(*repair(verify(out)))
+    assert stage_commands(verify(out)) == ["dvc repro augment@small"]
+    none = make(run, AugmentRule())
+    (none / "stray").write_text("x")
+    (line,) = repair(verify(none))
+    assert "augmented/logmel: repaired: removed stray" in line
 
 
 def test_no_copies_are_a_folder_that_says_so(run: Run, made: list[int], capsys: pytest.CaptureFixture[str]) -> None:
