@@ -17,6 +17,7 @@ LAYERS = (
 APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets", "dsp"}}
 APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"steps", "model"}}
 HOMES = {
+    "audiomentations": ("dsp/wave_augment.py",),
     "torch": ("model/",),
     "torchaudio": ("model/",),
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
@@ -87,7 +88,7 @@ def test_dvc_deps_are_the_import_closure(script: Path) -> None:
     assert listed == import_closure(script)
 
 
-@pytest.mark.parametrize("stage", ["download", "resample", "loudness", "trim", "features", "split"])
+@pytest.mark.parametrize("stage", ["download", "resample", "loudness", "trim", "features", "augment", "split"])
 def test_data_stages_do_not_depend_on_training(stage: str) -> None:
     closure = import_closure(ROOT / "stages" / f"{stage}.py")
     assert not [file for file in closure if file.startswith(f"{PACKAGE}/model/") or file.endswith("training.py")]

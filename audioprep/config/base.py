@@ -16,6 +16,7 @@ SECTIONS = (
     "loudness",
     "trim",
     "features",
+    "augment",
     "split",
     "model",
     "train",

@@ -68,6 +68,8 @@ class TrainRule(Section):
     freq_shift_bins: int = Field(default=2, ge=0, le=64)
     mixup_alpha: float = Field(default=1.0, gt=0.0, le=100.0)
     mixup_prob: float = Field(default=0.5, ge=0.0, le=1.0)
+    # What is mixed: standardised values, or the powers that they stand for.
+    mixup_domain: Literal["features", "power"] = "features"
     # Longest masked run, as a share of the axis; there are two on each axis.
     time_mask: float = Field(default=0.125, ge=0.0, le=1.0)
     freq_mask: float = Field(default=0.125, ge=0.0, le=1.0)

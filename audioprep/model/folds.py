@@ -1,6 +1,6 @@
 """Stage train: every fold in a process of its own with one thread, so that the number of cores changes no weight.
 
-Reads    data/<ds>/<kind>/, data/<ds>/splits/
+Reads    data/<ds>/<kind>/, data/<ds>/augmented/<kind>/ (where there is one), data/<ds>/splits/
 Writes   models/<ds>/checkpoints/fold<k>.pt, history.csv, train.json
 Logs     .audioprep/log/<ds>/train.jsonl: what each fold cost; two runs differ in it, so it is no output
 
@@ -121,6 +121,8 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
     """Return the hash of everything that decides the weights of a fold; which folds are wanted does not."""
     folder = Path(__file__).parent
     inputs = [data / model.features / "_index.json", data / "splits" / f"{split}.parquet"]
+    if (copied := data / "augmented" / model.features / "_index.json").is_file():
+        inputs.append(copied)
     inputs += [folder / f"{name}.py" for name in _CODE] + sorted(folder.glob("archs/*.py"))
     if model.init_checkpoint is not None:
         inputs.append(Path(model.init_checkpoint))
@@ -193,7 +195,7 @@ def _train_one(job: FoldJob) -> None:
     from audioprep.model.corpus import load_corpus
     from audioprep.model.loop import train_fold
 
-    corpus = load_corpus(job.data, job.model.features, job.split)
+    corpus = load_corpus(job.data, job.model.features, job.split, with_copies=True)
     result = train_fold(corpus, job.model, job.train, job.fold, job.state, _report_epoch)
     meta = {
         "dataset": job.data.name,
@@ -202,6 +204,7 @@ def _train_one(job: FoldJob) -> None:
         "labels": corpus.classes,
         "features": corpus.meta,
         "fit_on": list(job.train.fit_on),
+        **({"augment": corpus.copies.rule} if corpus.copies.num else {}),
     }
     save_checkpoint(job.done, result.classifier, job.model, result.shapes, meta)
     record = {

@@ -17,7 +17,7 @@ from torch import nn
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
-from audioprep.model.augment import augment
+from audioprep.model.augment import Levels, augment
 from audioprep.model.batches import Batch, FeatureBatches
 from audioprep.model.checkpoints import Shapes, build, save_atomically, standardise, start_from
 from audioprep.model.corpus import Corpus, Floats, Ints
@@ -62,7 +62,8 @@ def train_fold(
     """Train the classifier for one tested fold.
 
     Args:
-        corpus: Features and roles; clips with the role `test` are not touched.
+        corpus: Features and roles; clips with the role `test` are not touched. Of a clip with copies each epoch takes itself or
+            one of them.
         model: The network.
         train: The schedule.
         fold: The tested fold.
@@ -162,9 +163,10 @@ class _Run:
         if model.init_checkpoint is not None:
             start_from(self.classifier, Path(model.init_checkpoint), corpus.meta, freeze=model.freeze)
         self.classifier.to(self.device)
+        self.levels = _levels(self.classifier, model, corpus) if train.mixup_domain == "power" else None
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
-        self.batches = self._feed(corpus, rows, train.batch_size, shuffle=True, chances_K=chances_K)
+        self.batches = self._feed(corpus, corpus.versions(rows), train.batch_size, shuffle=True, chances_K=chances_K)
         held_out = corpus.rows(fold, {"valid"} - set(train.fit_on))
         self.held_out = self._feed(corpus, held_out, _PREDICT_BATCH, shuffle=False) if len(held_out) else None
         self.history: list[dict[str, Any]] = []
@@ -208,7 +210,7 @@ class _Run:
         )
 
     def _step(self, batch: Batch, step: int, rate: float, rng: np.random.Generator) -> float:
-        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng)
+        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng, self.levels)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
@@ -308,6 +310,17 @@ def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> Non
             f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
             f"{num_frames} of {shapes.num_frames}; raise it, or choose resnet8"
         )
+
+
+def _levels(classifier: Classifier, model: ModelRule, corpus: Corpus) -> Levels:
+    """Return what standardised values stand for, where powers can be made of them."""
+    kind = corpus.meta["kind"]
+    if kind != "logmel" or model.normalise != "corpus":
+        raise ModelError(
+            "train.mixup_domain: expected model.features=logmel and model.normalise=corpus to mix powers, got "
+            f"{kind} and {model.normalise}; set train.mixup_domain=features"
+        )
+    return Levels(classifier.front.mean_M, classifier.front.std_M)
 
 
 def _seed(*parts: int) -> int:

@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from audioprep.config.data import FeatureRules
 from audioprep.dsp.features import feature_kernels, windowed
 from audioprep.engine import (
@@ -60,11 +62,11 @@ def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
     """
-    shards = list(_inputs(layout))
+    shards = list(shard_inputs(layout))
     if not shards:
         raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
-    tasks = _tasks(kind, rules, shards)
-    header = {"stage": "features", "version": VERSION, **_described(tasks[0].arguments)}
+    tasks = feature_tasks(kind, rules, shards)
+    header = {"stage": "features", "version": VERSION, **described(tasks[0].arguments)}
     out, work, log = layout.features(kind), layout.work / kind, layout.log / f"{kind}.jsonl"
     if is_published(out, tasks, header, log):
         return
@@ -101,32 +103,43 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 
 def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     """Return the features of several kinds of the same clips, which are decoded once."""
-    first = wanted[0]
-    path = check_file(Path(first["audio"]), f"shar/{tar_name(first['shard'])}", first["audio_sha256"])
-    rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in json.loads(first["cuts"])}
-    kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
-    writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
+    kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, wanted[0]["rate_hz"])
+    writers = {one["kind"]: FeatureWriter(described(one)) for one in wanted}
+    for clip_id, window_T in windows(wanted[0]):
+        for kind, features_NM in kernels(window_T).items():
+            writers[kind].add(clip_id, features_NM)
+    return list(writers.values())
+
+
+def windows(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield id and window [T], float32, of each clip to use of one audio shard.
+
+    Args:
+        arguments: As in `make_feature_shard`; no kind and no rule is needed.
+
+    Raises:
+        ShardError: Audio is missing or damaged, or lacks a clip.
+    """
+    path = check_file(Path(arguments["audio"]), f"shar/{tar_name(arguments['shard'])}", arguments["audio_sha256"])
+    rate_hz, cuts = arguments["rate_hz"], {cut["id"]: cut for cut in json.loads(arguments["cuts"])}
     num_found = 0
     for recording_id, flac in read_audio_tar(path):
         if (cut := cuts.pop(recording_id, None)) is not None:
-            window_T = windowed(decode_stored(flac), cut, round(first["window_s"] * rate_hz))
-            for kind, features_NM in kernels(window_T).items():
-                writers[kind].add(recording_id, features_NM)
+            yield recording_id, windowed(decode_stored(flac), cut, round(arguments["window_s"] * rate_hz))
             num_found += 1
     if cuts:
         raise ShardError(
             f"{path}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
             "run the resample stage again"
         )
-    return list(writers.values())
 
 
-def _described(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what shards and index say of the features."""
     return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
 
 
-def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
+def shard_inputs(layout: Layout) -> Iterator[dict[str, Any]]:
     """Yield, for each audio shard with clips to use, what its tasks share."""
     audio, decided = read_index(layout.audio), read_index(layout.cuts)
     window_s = decided["rule"]["window_s"]
@@ -150,7 +163,8 @@ def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
             }
 
 
-def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
+def feature_tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
+    """Return the tasks of one kind, whose arguments are what `shard_inputs` found, the kind and its rule."""
     settings = getattr(rules, kind).model_dump(mode="json")
     tasks = []
     for shared in shards:
@@ -175,7 +189,7 @@ def _beside(
             published = {entry["fingerprint"] for entry in read_index(layout.features(other))["shards"]}
         except (ShardError, LookupError, TypeError):
             published = set()
-        work, tasks = layout.work / other, _tasks(other, rules, shards)
+        work, tasks = layout.work / other, feature_tasks(other, rules, shards)
         for stale in {path.name for path in work.glob("[!.]*")} - {task.fingerprint for task in tasks}:
             shutil.rmtree(work / stale, ignore_errors=True)
         for task in tasks:

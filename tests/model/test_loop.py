@@ -212,6 +212,28 @@ def test_a_gpu_that_is_not_there_is_missed(monkeypatch: pytest.MonkeyPatch) -> N
         loop.resolve_device("cuda")
 
 
+def test_powers_are_mixed(corpus: Corpus, tmp_path: Path) -> None:
+    powers, decibels = (
+        QUICK.model_copy(update={"mixup_prob": 0.5, "mixup_domain": name}) for name in ("power", "features")
+    )
+    result = train(corpus, tmp_path / "1.pt", powers)
+    rows = corpus.rows(1, {"test"})
+    assert (predict(result.classifier, corpus.values(rows)).argmax(axis=1) == corpus.targets_K[rows]).mean() >= 0.9
+    other = train(corpus, tmp_path / "2.pt", decibels)
+    assert not torch.equal(weights(result)["trunk.stem.weight"], weights(other)["trunk.stem.weight"])
+
+
+def test_powers_of_what_is_no_power_cannot_be_mixed(corpus: Corpus, tmp_path: Path) -> None:
+    rule = SHORT.model_copy(update={"mixup_domain": "power"})
+    with pytest.raises(ModelError, match=r"mixup_domain: expected model.features=logmel .* got logmel and clip; set"):
+        train(corpus, tmp_path / "1.pt", rule, SMALL_MODEL.model_copy(update={"normalise": "clip"}))
+    write_features(tmp_path / "mfcc", corpus.ids, corpus.values(np.arange(60)), kind="mfcc")
+    shards = FeatureShards(tmp_path / "mfcc")
+    other = dataclasses.replace(corpus, shards=shards, clips_K=shards.find(corpus.ids))
+    with pytest.raises(ModelError, match=r"mixup_domain: expected model.features=logmel .* got mfcc and corpus; set"):
+        train(other, tmp_path / "2.pt", rule)
+
+
 def test_too_few_clips_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     lonely = dataclasses.replace(corpus, roles={1: ["train"] + ["test"] * 59})
     with pytest.raises(ModelError, match=r"fold 1: expected 2 clips or more to train on, got 1"):
