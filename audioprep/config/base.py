@@ -15,6 +15,7 @@ SECTIONS = (
     "resample",
     "loudness",
     "trim",
+    "window",
     "features",
     "split",
     "model",

@@ -49,6 +49,12 @@ class TrimRule(Section):
     exclude: tuple[SoftStatus, ...] = SOFT_STATUSES
 
 
+class WindowRule(Section):
+    """How many windows a recording gives that is longer than one."""
+
+    hop_s: float | None = Field(default=None, ge=0.01, le=3600.0)
+
+
 class LogmelRule(Section):
     """Log-mel power spectrogram, in dB re full scale squared."""
 
@@ -136,6 +142,7 @@ class DataParams(Section):
     resample: ResampleRule = ResampleRule()
     loudness: LoudnessRule = LoudnessRule()
     trim: TrimRule = TrimRule()
+    window: WindowRule = WindowRule()
     features: FeatureRules = FeatureRules()
     split: SplitRule = SplitRule()
 

@@ -79,6 +79,24 @@ def _check_envelopes(envelope_E: Int8, num_frames_K: Ints, frame_samples_K: Ints
         )
 
 
+def num_windows(num_samples_K: Ints, window_samples: int, hop_samples: int | None) -> Ints:
+    """Return how many windows there are in each part [K], at least one; window w starts at `w * hop_samples`.
+
+    Another one follows while there is sound that no window has yet, and at least half a window to put into it; the last
+    one may so be shorter than a window, and less than half a window at the end may be in none.
+
+    Args:
+        num_samples_K: Length of each part, samples [K].
+        window_samples: Length of a window.
+        hop_samples: Distance between starts of windows; None is one window, whatever there is.
+    """
+    if hop_samples is None:
+        return np.ones_like(num_samples_K)
+    num_until_all_heard_K = -((window_samples - num_samples_K) // hop_samples)
+    num_half_full_K = (2 * num_samples_K - window_samples) // (2 * hop_samples)
+    return np.asarray(1 + np.maximum(0, np.minimum(num_until_all_heard_K, num_half_full_K)), np.int64)
+
+
 def fit(wave_T: Wave, num_samples: int, pad: Pad = "zeros") -> Float32:
     """Return a clip of exactly the wanted length. Fitting what fits changes nothing.
 

@@ -37,6 +37,7 @@ class Corpus:
         shards: The features.
         clips_K: The number of each clip in the shards [K].
         split_meta: What the split says of itself.
+        recordings: Where clips are windows, the recording of each [K].
     """
 
     name: str
@@ -47,6 +48,7 @@ class Corpus:
     shards: FeatureShards
     clips_K: Ints
     split_meta: dict[str, Any]
+    recordings: list[str] | None = None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -136,7 +138,9 @@ def load_corpus(data: Path, features: str, split_name: str) -> Corpus:
     shards = FeatureShards(data / features)
     name = f"{data.name}/{split_name}"
     clips_K = shards.find(split.ids)
-    return Corpus(name, split.ids, split.labels, split.classes, split.roles, shards, clips_K, split.meta)
+    return Corpus(
+        name, split.ids, split.labels, split.classes, split.roles, shards, clips_K, split.meta, split.recordings
+    )
 
 
 def split_names(data: Path) -> list[str]:

@@ -23,6 +23,7 @@ from audioprep.engine import read_index
 from audioprep.errors import ModelError
 from audioprep.io.audio import decode_stored
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.window_cuts import part_in_samples, windows_of
 from audioprep.model.corpus import Corpus, Ints
 from audioprep.model.loop import predict
 from audioprep.model.nets import Classifier
@@ -156,17 +157,21 @@ def _read(data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, A
     """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had."""
     rate_hz, num_samples = meta["rate_hz"], round(meta["window_s"] * meta["rate_hz"])
     for shard in shards:
-        cuts = {cut["id"]: cut for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["id"] in wanted}
+        cuts = defaultdict(list)
+        for whole in read_cuts(data / "cuts" / cuts_name(shard)):
+            for recording, cut in windows_of(whole):
+                if cut["id"] in wanted:
+                    cuts[recording].append(cut)
         clips = {}
-        for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
-            if clip in cuts:
-                start = round(cuts[clip]["start"] * rate_hz)
-                bounds = {"start": start, "stop": start + round(cuts[clip]["duration"] * rate_hz)}
-                decided = {**bounds, "gain_db": cuts[clip]["custom"]["gain_db"], "pad": cuts[clip]["custom"]["pad"]}
-                wave_T = decode_stored(sound)
-                part_T = windowed(wave_T, decided, min(num_samples, bounds["stop"] - start))
+        for recording, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
+            if recording not in cuts:
+                continue
+            wave_T = decode_stored(sound)
+            for cut in cuts[recording]:
+                decided = part_in_samples(cut, rate_hz)
+                part_T = windowed(wave_T, decided, min(num_samples, decided["stop"] - decided["start"]))
                 power = float(np.mean(np.square(part_T, dtype=np.float64)))
-                clips[clip] = _Clip(windowed(wave_T, decided, num_samples), power)
+                clips[cut["id"]] = _Clip(windowed(wave_T, decided, num_samples), power)
         yield clips
 
 

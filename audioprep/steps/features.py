@@ -43,6 +43,7 @@ from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWri
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
+from audioprep.io.window_cuts import windows_of
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 4
@@ -84,7 +85,7 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 
     Args:
         arguments: `shard`, `audio` (the folder), `audio_sha256` (of the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: as JSON, id,
-            start, stop, gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
+            start, stop, gain_db, pad of each clip to use, and `recording` of one of several windows; perhaps `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
@@ -103,16 +104,21 @@ def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     """Return the features of several kinds of the same clips, which are decoded once."""
     first = wanted[0]
     path = check_file(Path(first["audio"]), f"shar/{tar_name(first['shard'])}", first["audio_sha256"])
-    rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in json.loads(first["cuts"])}
+    rate_hz, cuts = first["rate_hz"], defaultdict(list)
+    for cut in json.loads(first["cuts"]):
+        cuts[cut.get("recording", cut["id"])].append(cut)
     kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
     writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
     num_found = 0
     for recording_id, flac in read_audio_tar(path):
-        if (cut := cuts.pop(recording_id, None)) is not None:
-            window_T = windowed(decode_stored(flac), cut, round(first["window_s"] * rate_hz))
+        if recording_id not in cuts:
+            continue
+        wave_T = decode_stored(flac)
+        for cut in cuts.pop(recording_id):
+            window_T = windowed(wave_T, cut, round(first["window_s"] * rate_hz))
             for kind, features_NM in kernels(window_T).items():
-                writers[kind].add(recording_id, features_NM)
-            num_found += 1
+                writers[kind].add(cut["id"], features_NM)
+        num_found += 1
     if cuts:
         raise ShardError(
             f"{path}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
@@ -138,7 +144,8 @@ def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
             continue
         name = cuts_name(shard)
         path = check_file(layout.cuts, name, cuts_sha256.get(name))
-        cuts = [_needed(cut, rate_hz) for cut in read_cuts(path) if cut["custom"]["used"]]
+        used = [cut for cut in read_cuts(path) if cut["custom"]["used"]]
+        cuts = [_needed(cut, rate_hz, recording_id) for whole in used for recording_id, cut in windows_of(whole)]
         if cuts:
             yield {
                 "shard": shard,
@@ -197,10 +204,11 @@ def _restore(earlier: Earlier) -> RestoreShard:
     return restore_shard
 
 
-def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:
+def _needed(cut: dict[str, Any], rate_hz: int, recording_id: str) -> dict[str, Any]:
     start = round(cut["start"] * rate_hz)
     return {
         "id": cut["id"],
+        **({} if recording_id == cut["id"] else {"recording": recording_id}),
         "start": start,
         "stop": start + round(cut["duration"] * rate_hz),
         "gain_db": cut["custom"]["gain_db"],

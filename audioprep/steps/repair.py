@@ -221,9 +221,9 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
         places = source_places(layout, _root(layout, root))
         return lambda: resample_step.resample(layout, places, resample_rule, index["num_shards"])
     if stage == "trim":
-        window_s = rule.pop("window_s")
+        window_s, hop_s = rule.pop("window_s"), rule.pop("hop_s", None)
         trim_rule = parse_section(TrimRule, "trim", rule)
-        return lambda: trim(layout, trim_rule, window_s)
+        return lambda: trim(layout, trim_rule, window_s, hop_s=hop_s)
     kind = index["kind"]
     feature_rules = parse_section(FeatureRules, "features", {"kinds": [kind], kind: rule})
     return lambda: features_step.features(layout, kind, feature_rules)

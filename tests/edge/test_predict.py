@@ -87,13 +87,29 @@ def test_files_are_classified_likeliest_first(bundle: Path, tmp_path: Path, suff
 def test_features_are_those_of_the_pipeline(bundle: Path, duration_s: float) -> None:
     wave_TC = tone(800.0, duration_s)[:, None]
     expected_NM = pipeline_features(wave_TC, 44100, LOGMEL, "logmel")
-    np.testing.assert_array_equal(Predictor(bundle).features(wave_TC, 44100), expected_NM)
+    np.testing.assert_array_equal(next(Predictor(bundle).features(wave_TC, 44100)), expected_NM)
+
+
+def test_a_long_file_is_judged_by_all_its_windows_where_the_pipeline_made_them(bundle: Path) -> None:
+    half = np.concatenate([tone(300.0, 1.0)[22050:], tone(5000.0, 2.0)[22050:]])[:, None]
+    first = Predictor(bundle).predict_wave(half, 44100)
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["audio"]["hop_s"] = 0.5
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    predictor = Predictor(bundle)
+    windows = list(predictor.features(half, 44100))
+    assert len(windows) == 5, "at 0, 0.5, 1, 1.5 and 2 s of 3"
+    np.testing.assert_array_equal(windows[0], next(Predictor(bundle).features(half, 44100)))
+    mean_L = np.mean([predictor.probabilities(values_NM) for values_NM in windows], axis=0)
+    best = dict(predictor.predict_wave(half, 44100))
+    assert [best[label] for label in LABELS] == pytest.approx(mean_L.tolist())
+    assert (first[0][0], max(best, key=lambda label: best[label])) == ("low", "high")
 
 
 def test_mfcc_bundles_work_too(tmp_path: Path) -> None:
     rule = MfccRule(n_fft=512, n_mels=16, n_mfcc=8)
     wave_TC = tone(800.0, 0.5)[:, None]
-    values_NM = Predictor(write_bundle(tmp_path / "mfcc", rule, "mfcc")).features(wave_TC, 44100)
+    values_NM = next(Predictor(write_bundle(tmp_path / "mfcc", rule, "mfcc")).features(wave_TC, 44100))
     np.testing.assert_array_equal(values_NM, pipeline_features(wave_TC, 44100, rule, "mfcc"))
 
 
