@@ -16,6 +16,7 @@ SECTIONS = (
     "loudness",
     "trim",
     "window",
+    "denoise",
     "features",
     "split",
     "model",

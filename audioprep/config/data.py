@@ -55,6 +55,14 @@ class WindowRule(Section):
     hop_s: float | None = Field(default=None, ge=0.01, le=3600.0)
 
 
+class DenoiseRule(Section):
+    """Whether recordings are cleared of noise before their features are made."""
+
+    mode: Literal["off", "gate"] = "off"
+    stationary: bool = True
+    strength: float = Field(default=0.9, gt=0.0, le=1.0)
+
+
 class LogmelRule(Section):
     """Log-mel power spectrogram, in dB re full scale squared."""
 
@@ -143,6 +151,7 @@ class DataParams(Section):
     loudness: LoudnessRule = LoudnessRule()
     trim: TrimRule = TrimRule()
     window: WindowRule = WindowRule()
+    denoise: DenoiseRule = DenoiseRule()
     features: FeatureRules = FeatureRules()
     split: SplitRule = SplitRule()
 

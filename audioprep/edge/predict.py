@@ -12,6 +12,7 @@ import onnxruntime
 
 from audioprep.dsp.arrays import Wave
 from audioprep.dsp.decide import SILENT_PEAK_DB, decide_gain, decide_part, is_silent
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
 from audioprep.dsp.window import num_windows
@@ -48,6 +49,7 @@ class Predictor:
             self._audio, self._features = bundle.about["audio"], bundle.about["features"]
             self._rate_hz = int(self._audio["rate_hz"])
             self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
+            self._denoise = denoiser(self._features.get("denoise"), self._rate_hz)
             network = bundle.network(precision)
         except (LookupError, TypeError, ValueError) as error:
             raise ModelError(
@@ -111,10 +113,11 @@ class Predictor:
             hop_samples=hop_samples,
         )
         decided = {"stop": stop, "gain_db": gain_db, "pad": trim["pad"]}
+        clear_T = self._denoise(wave_T)
         (count,) = num_windows(np.array([stop - start]), window_samples, hop_samples)
         for number in range(count):
             cut = {**decided, "start": start + number * (hop_samples or 0)}
-            values_NM = self._kernel(windowed(wave_T, cut, window_samples))
+            values_NM = self._kernel(windowed(clear_T, cut, window_samples))
             yield np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
 
     def probabilities(self, values_NM: Float32) -> Float32:

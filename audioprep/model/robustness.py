@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from audioprep.config.training import RobustnessRule
 from audioprep.dsp.degrade import part_of_noise, pink_noise, white_noise, with_noise, with_reverb
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import ModelError
@@ -83,6 +84,7 @@ def degraded_scores(
     conditions = _conditions(data.parent, rule, meta["rate_hz"])
     shards = _shard_numbers(data)
     kernel = feature_kernel(meta["kind"], meta["rule"], meta["rate_hz"])
+    denoise = denoiser(meta.get("denoise"), meta["rate_hz"])
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, test in enumerate(tests):
         for place, row in enumerate(test.rows_K):
@@ -94,7 +96,8 @@ def degraded_scores(
         for name, degrade in conditions.items():
             # The noise of a clip depends on nothing but the clip and the seed: it is the same at every level.
             waves = {clip: degrade(sound, _rng(rule.seed, clip)).astype(np.float32) for clip, sound in clips.items()}
-            features = {clip: kernel(wave_T).astype(dtype) for clip, wave_T in waves.items()}
+            # What a device hears is degraded before noise can be taken away.
+            features = {clip: kernel(denoise(wave_T)).astype(dtype) for clip, wave_T in waves.items()}
             for number, test in enumerate(tests):
                 own = [(p, features[clip]) for clip in clips for fold, p in places[clip] if fold == number]
                 if own:

@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audioprep.config.data import FeatureRules
+from audioprep.config.data import DenoiseRule, FeatureRules
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernels, windowed
 from audioprep.engine import (
     BESIDE,
@@ -49,7 +50,13 @@ from audioprep.io.window_cuts import windows_of
 VERSION = 4
 
 
-def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule | None = None) -> None:
+def features(
+    layout: Layout,
+    kind: str,
+    rules: FeatureRules,
+    engine: EngineRule | None = None,
+    denoise: DenoiseRule | None = None,
+) -> None:
     """Make the feature shards of one kind.
 
     Args:
@@ -57,11 +64,12 @@ def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule 
         kind: `logmel` or `mfcc`.
         rules: The rule of every kind, and which kinds are wanted.
         engine: What runs the shards' tasks; None is processes of this machine.
+        denoise: Whether recordings are cleared of noise before; None is no.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
     """
-    shards = list(_inputs(layout))
+    shards = list(_inputs(layout, denoise or DenoiseRule()))
     if not shards:
         raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
     tasks = _tasks(kind, rules, shards)
@@ -108,12 +116,13 @@ def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     for cut in json.loads(first["cuts"]):
         cuts[cut.get("recording", cut["id"])].append(cut)
     kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
+    denoise = denoiser(first.get("denoise"), rate_hz)
     writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
     num_found = 0
     for recording_id, flac in read_audio_tar(path):
         if recording_id not in cuts:
             continue
-        wave_T = decode_stored(flac)
+        wave_T = denoise(decode_stored(flac))
         for cut in cuts.pop(recording_id):
             window_T = windowed(wave_T, cut, round(first["window_s"] * rate_hz))
             for kind, features_NM in kernels(window_T).items():
@@ -129,11 +138,13 @@ def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
 
 def _described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what shards and index say of the features."""
-    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
+    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s", "denoise") if key in arguments}
 
 
-def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
+def _inputs(layout: Layout, denoise: DenoiseRule) -> Iterator[dict[str, Any]]:
     """Yield, for each audio shard with clips to use, what its tasks share."""
+    # Where it is off nothing is said of it: shards are those of before there was such a thing.
+    rules = {} if denoise.mode == "off" else {"denoise": denoise.model_dump(mode="json")}
     audio, decided = read_index(layout.audio), read_index(layout.cuts)
     window_s = decided["rule"]["window_s"]
     audio_sha256, cuts_sha256 = listed_sha256(layout.audio), listed_sha256(layout.cuts)
@@ -153,6 +164,7 @@ def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
                 "audio_sha256": audio_sha256[f"shar/{tar_name(shard)}"],
                 "rate_hz": rate_hz,
                 "window_s": window_s,
+                **rules,
                 "cuts": json.dumps(cuts).encode(),  # a quarter of what the values take
             }
 
@@ -162,6 +174,7 @@ def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list
     tasks = []
     for shared in shards:
         shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
+        inputs += [shared["denoise"]] if "denoise" in shared else []
         key = fingerprint(kind, VERSION, shard, settings, *inputs, json.loads(shared["cuts"]))
         tasks.append(ShardTask(shard, key, {**shared, "kind": kind, "rule": settings}))
     return tasks

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audioprep.config.base import parse_section
-from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
+from audioprep.config.data import DenoiseRule, FeatureRules, ResampleRule, TrimRule, load_data_params
 from audioprep.engine import alone, dvc_cache, link_or_copy
 from audioprep.engine.tasks import CACHE
 from audioprep.errors import AudioprepError, DatasetError, ShardError
@@ -226,7 +226,8 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
         return lambda: trim(layout, trim_rule, window_s, hop_s=hop_s)
     kind = index["kind"]
     feature_rules = parse_section(FeatureRules, "features", {"kinds": [kind], kind: rule})
-    return lambda: features_step.features(layout, kind, feature_rules)
+    denoise = parse_section(DenoiseRule, "denoise", index.get("denoise", {}))
+    return lambda: features_step.features(layout, kind, feature_rules, denoise=denoise)
 
 
 def _root(layout: Layout, root: Path | None) -> str | None:

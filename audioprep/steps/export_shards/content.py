@@ -1,6 +1,7 @@
 """What is exported: the clips of one split with labels, roles, and their features, their sound, or both.
 
-Sound is what the features are made of: the decided part of the recording, at its decided gain, fitted to the window.
+Sound is what the features are made of: the decided part of the recording, at its decided gain, fitted to the window; where
+noise is taken away for features (`denoise`), it is the sound before that.
 
 Shape letters: K clips, N frames, M bins, L classes.
 """

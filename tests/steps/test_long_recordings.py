@@ -25,6 +25,7 @@ from audioprep.io.window_cuts import window_id, windows_of
 from audioprep.steps.audit import audit
 from audioprep.steps.audit.report import to_markdown
 from audioprep.steps.export_shards.content import open_content
+from audioprep.steps.prepared import prepared_lines
 from audioprep.steps.repair import repair
 from audioprep.steps.split import split_table
 from audioprep.steps.splits.clips import join_clips
@@ -134,6 +135,13 @@ def test_an_export_holds_the_sound_and_the_features_of_every_window(run):
         np.testing.assert_array_equal(sample.features_NM, values[sample.id])
         made_NM = kernel(decode_stored(sample.flac))
         assert np.abs(made_NM - sample.features_NM)[sample.features_NM > -60].max() < 0.2, "16 bits"
+
+
+def test_windows_are_what_is_said_to_be_prepared(run):
+    num_windows = len(read_split(split_path(run)).ids)
+    first, *rest = prepared_lines(run.layout, "grouped-3fold", ["logmel"])
+    assert first.startswith(f"small: {num_windows} windows of 0.25 s in 4 shards, from ")
+    assert not [line for line in rest if "cut to it" in line]
 
 
 def test_damaged_cuts_come_back_with_their_windows(run, tmp_path, monkeypatch):
