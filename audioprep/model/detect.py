@@ -86,11 +86,17 @@ class Detected:
 
 
 class _Track(NamedTuple):
-    """The probabilities [N, L] of a recording's frames, and the second in which the first one begins."""
+    """The probabilities [N, L] of the frames of a recording's used part, and where in it that part begins and ends."""
 
     scores_NL: Floats
-    start_s: float
     frame_s: float
+    start_s: float
+    end_s: float
+
+    def in_recording(self, event: Event) -> Event:
+        """Return an event of the part on the time of its recording; the last frame may reach beyond the part."""
+        onset_s, offset_s, label = event
+        return Event(self.start_s + onset_s, min(self.start_s + offset_s, self.end_s), label)
 
 
 def detect(
@@ -128,8 +134,8 @@ def detect(
         found = EventRule(thresholds_L, rule.median_s, rule.max_gap_s, rule.min_s)
         tested = corpus.rows(number, {"test"})
         for name, own in _tracks(corpus, checkpoint.classifier, tested, cuts):
-            near = find_events(own.scores_NL, own.frame_s, corpus.classes, found)
-            events[name] = [Event(own.start_s + e.onset_s, own.start_s + e.offset_s, e.label) for e in near]
+            of_part = find_events(own.scores_NL, own.frame_s, corpus.classes, found)
+            events[name] = [own.in_recording(event) for event in of_part]
     scores = {} if truth is None else _scores(data, corpus.classes, events, truth)
     return Detected(corpus.classes, events, thresholds, scores)
 
@@ -186,7 +192,7 @@ def _tracks(
             length = min(length, len(scores_NL) - source, num_frames - place)
             sum_NL[place : place + length] += scores_NL[source : source + length]
             count_N1[place : place + length] += 1
-        yield name, _Track((sum_NL / np.maximum(count_N1, 1)).astype(np.float32), start_s, frame_s)
+        yield name, _Track((sum_NL / np.maximum(count_N1, 1)).astype(np.float32), frame_s, start_s, end_s)
 
 
 def _frame_scores(classifier: Classifier, values_KNM: npt.NDArray[Any]) -> Floats:

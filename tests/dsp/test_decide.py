@@ -66,7 +66,8 @@ def plain_part(levels, frame_samples, num_samples, rate_hz, rule):
         stop = min(num_samples, (sounding[-1] + 1) * frame_samples + margin_samples)
     last = start
     while (hop_samples := rule["hop_samples"]) and last + rule["window_samples"] < stop:
-        if 2 * (stop - last - hop_samples) < rule["window_samples"]:
+        added = min(hop_samples, rule["window_samples"])
+        if 2 * (stop - last - hop_samples - rule["window_samples"] + added) < added:
             break
         last += hop_samples
     return start, min(stop, last + rule["window_samples"])

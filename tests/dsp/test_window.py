@@ -124,15 +124,16 @@ def test_an_empty_window_is_refused():
 
 def plain_windows(num_samples, window_samples, hop_samples):
     """The rule of `num_windows` in words for one part."""
-    count = 1
-    while (count - 1) * hop_samples + window_samples < num_samples:
-        if 2 * (num_samples - count * hop_samples) < window_samples:
-            break
-        count += 1
-    return count
+    count, heard = 1, set(range(window_samples))
+    while True:
+        added = set(range(count * hop_samples, count * hop_samples + window_samples)) - heard
+        if 2 * len({sample for sample in added if sample < num_samples}) < len(added):
+            return count
+        count, heard = count + 1, heard | added
 
 
-@given(st.lists(st.integers(1, 300), max_size=8), st.integers(1, 60), st.integers(1, 90))
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 300), max_size=4), st.integers(1, 60), st.integers(1, 90))
 def test_windows_are_those_of_the_plain_rule(lengths, window_samples, hop_samples):
     counts = num_windows(np.array(lengths, np.int64), window_samples, hop_samples).tolist()
     assert counts == [plain_windows(length, window_samples, hop_samples) for length in lengths]
@@ -143,9 +144,9 @@ def test_windows_are_those_of_the_plain_rule(lengths, window_samples, hop_sample
 
 
 @pytest.mark.parametrize(
-    ("num_samples", "count"), [(1, 1), (100, 1), (101, 2), (150, 2), (151, 3), (200, 3), (1000, 19)]
+    ("num_samples", "count"), [(1, 1), (100, 1), (124, 1), (125, 2), (150, 2), (174, 2), (175, 3), (1000, 19)]
 )
-def test_windows_that_overlap_by_half_reach_the_end_and_no_further(num_samples, count):
+def test_windows_that_overlap_reach_the_end_but_for_half_a_hop(num_samples, count):
     assert num_windows(np.array([num_samples]), 100, 50).tolist() == [count]
 
 
