@@ -11,7 +11,8 @@ def main(dataset: str, kind: str) -> None:
     from audioprep.io.layout import Layout
     from audioprep.steps.augment import augment
 
-    augment(Layout.in_project(dataset), kind, load_data_params().features, load_augment_rule(), load_engine())
+    params = load_data_params()
+    augment(Layout.in_project(dataset), kind, params.features, load_augment_rule(), load_engine(), params.denoise)
 
 
 if __name__ == "__main__":

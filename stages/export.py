@@ -16,6 +16,7 @@ def main(dataset: str) -> None:
     audio = {
         "rate_hz": params.resample.rate_hz,
         "window_s": params.recipe_rule(dataset).window_s,
+        **({} if params.window.hop_s is None else {"hop_s": params.window.hop_s}),
         "loudness": params.loudness_rule(dataset).model_dump(mode="json"),
         "trim": params.trim_rule(dataset).model_dump(mode="json"),
     }

@@ -24,6 +24,7 @@ HOMES = {
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),
     "soxr": ("dsp/resample.py",),
     "pyarrow": ("io/", "steps/", "engine/imports.py"),
+    "noisereduce": ("dsp/denoise.py",),
     "requests": ("io/fetch/",),
     "urllib3": ("io/fetch/",),
     "tarfile": ("io/archives/", "io/shar.py", "io/sample_tars.py"),

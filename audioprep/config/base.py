@@ -15,6 +15,8 @@ SECTIONS = (
     "resample",
     "loudness",
     "trim",
+    "window",
+    "denoise",
     "features",
     "augment",
     "split",

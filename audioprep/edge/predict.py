@@ -3,6 +3,7 @@
 Shape letters: T samples, N frames, M bins, L classes.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import onnxruntime
 
 from audioprep.dsp.arrays import Wave
 from audioprep.dsp.decide import SILENT_PEAK_DB, decide_gain, decide_part, is_silent
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
+from audioprep.dsp.window import num_windows
 from audioprep.errors import AudioError, ModelError
 from audioprep.io.audio import decode
 from audioprep.io.bundle import read_bundle
@@ -25,7 +28,8 @@ _GAIN_FACTS = ("loudness_lufs", "rms_db", "peak_db", "true_peak_db")
 class Predictor:
     """An exported classifier, ready to hear files.
 
-    What is longer than the bundle's window is judged by the first window of its used part, as in the pipeline.
+    What is longer than the bundle's window is judged by the first window of its used part, or where the pipeline made
+    several of each recording, by the mean over all of them.
     """
 
     def __init__(self, folder: Path, precision: str = "int8", num_threads: int = 1) -> None:
@@ -45,6 +49,7 @@ class Predictor:
             self._audio, self._features = bundle.about["audio"], bundle.about["features"]
             self._rate_hz = int(self._audio["rate_hz"])
             self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
+            self._denoise = denoiser(self._features.get("denoise"), self._rate_hz)
             network = bundle.network(precision)
         except (LookupError, TypeError, ValueError) as error:
             raise ModelError(
@@ -79,12 +84,12 @@ class Predictor:
         Raises:
             AudioError: There is no sound in it, and the network was trained without silence.
         """
-        probability_L = self.probabilities(self.features(wave_TC, rate_hz))
+        probability_L = np.mean([self.probabilities(own_NM) for own_NM in self.features(wave_TC, rate_hz)], axis=0)
         order_L = np.argsort(-probability_L, kind="stable")
         return [(self.labels[index], float(probability_L[index])) for index in order_L]
 
-    def features(self, wave_TC: Wave, rate_hz: int) -> Float32:
-        """Return the feature matrix [N, M] of a recording: what the features stage would have stored for it."""
+    def features(self, wave_TC: Wave, rate_hz: int) -> Iterator[Float32]:
+        """Yield the feature matrix [N, M] of each window: what the features stage would have stored for a recording."""
         wave_T, attenuation_db = to_stored(wave_TC, rate_hz, self._rate_hz)
         facts = measure(wave_T, self._rate_hz)
         trim = self._audio["trim"]
@@ -94,7 +99,8 @@ class Predictor:
             )
         levels = {name: facts[name] for name in _GAIN_FACTS}
         gain_db, _ = decide_gain(**levels, attenuation_db=attenuation_db, **self._audio["loudness"])
-        window_samples = round(self._audio["window_s"] * self._rate_hz)
+        window_samples, hop_s = round(self._audio["window_s"] * self._rate_hz), self._audio.get("hop_s")
+        hop_samples = None if hop_s is None else round(hop_s * self._rate_hz)
         start, stop = decide_part(
             np.asarray(facts["envelope_db"], np.int8),
             facts["envelope_frame_s"],
@@ -104,10 +110,15 @@ class Predictor:
             threshold_db=trim["threshold_db"],
             margin_s=trim["margin_s"],
             window_samples=window_samples,
+            hop_samples=hop_samples,
         )
-        cut = {"start": start, "stop": stop, "gain_db": gain_db, "pad": trim["pad"]}
-        values_NM = self._kernel(windowed(wave_T, cut, window_samples))
-        return np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
+        decided = {"stop": stop, "gain_db": gain_db, "pad": trim["pad"]}
+        clear_T = self._denoise(wave_T)
+        (count,) = num_windows(np.array([stop - start]), window_samples, hop_samples)
+        for number in range(count):
+            cut = {**decided, "start": start + number * (hop_samples or 0)}
+            values_NM = self._kernel(windowed(clear_T, cut, window_samples))
+            yield np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
 
     def probabilities(self, values_NM: Float32) -> Float32:
         """Return the probability of each class [L] for one feature matrix [N, M]."""

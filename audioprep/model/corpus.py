@@ -42,6 +42,7 @@ class Corpus:
         clips_K: The number of each clip in the shards [K].
         split_meta: What the split says of itself.
         copies: Which copies there are of each clip.
+        recordings: Where clips are windows, the recording of each [K].
     """
 
     name: str
@@ -53,6 +54,7 @@ class Corpus:
     clips_K: Ints
     split_meta: dict[str, Any]
     copies: Copies = NO_COPIES
+    recordings: list[str] | None = None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -151,8 +153,18 @@ def load_corpus(data: Path, features: str, split_name: str, *, with_copies: bool
     clips_K, ids = shards.find(split.ids), [copy_id(clip, n + 1) for n in range(copies.num) for clip in split.ids]
     if copies.num:
         clips_K = np.concatenate([clips_K, shards.find(ids, folder=1)])
-    name, labels = f"{data.name}/{split_name}", split.labels * (copies.num + 1)
-    return Corpus(name, [*split.ids, *ids], labels, split.classes, split.roles, shards, clips_K, split.meta, copies)
+    return Corpus(
+        f"{data.name}/{split_name}",
+        [*split.ids, *ids],
+        split.labels * (copies.num + 1),
+        split.classes,
+        split.roles,
+        shards,
+        clips_K,
+        split.meta,
+        copies,
+        split.recordings,
+    )
 
 
 def only_split(data: Path) -> str:

@@ -3,6 +3,9 @@
 Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet
 Writes   reports/<ds>/metrics.json, details.json, calibration.json, predictions.parquet, history.csv, plots/, report.html
 
+Where clips are windows of longer recordings, a recording has the mean of its windows' probabilities, and all numbers are of
+recordings; `windows` in details.json has those of single windows.
+
 Shape letters: K clips, L classes.
 """
 
@@ -38,6 +41,7 @@ from audioprep.model.plots import write_plots
 from audioprep.model.report.page import write_report
 from audioprep.model.robustness import ScoredFold, degraded_scores
 from audioprep.model.trained import check_fits, read_training
+from audioprep.model.windows import over_recordings, recording_ids
 
 # Wrong clips that the report lists.
 _NUM_ERRORS = 12
@@ -68,7 +72,8 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     first = loaded[0]
     corpus = load_corpus(data, first.rule.features, first.meta["split"])
     folds = [_score_fold(corpus, checkpoint, rule) for checkpoint in track(loaded, "evaluate", len(loaded), "fold")]
-    predictions = _pooled(corpus, folds, read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids))
+    groups = read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids)
+    predictions = _pooled(corpus, folds, groups)
     if not predictions.truth_KL.any():
         raise ModelError(
             f"{corpus.name}: expected tested clips with labels, got none with any; choose another split or other folds"
@@ -76,6 +81,8 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     parts = read_parts(data, predictions.ids, rule.groups)
     head, details = judge(predictions, _calibrated(folds), parts)
     details["robustness"] = _degraded(data, corpus, loaded, folds, predictions, rule)
+    if corpus.recordings is not None:
+        details["windows"] = _of_windows(corpus, folds, groups)
     fresh_folder(out)
     write_predictions(out / NAME, predictions)
     write_plots(out / "plots", predictions, details["calibration"])
@@ -104,7 +111,9 @@ class _Fold:
 
     Attributes:
         fold: Its number.
-        rows_K: Its clips, as rows of the corpus.
+        windows_W: Its clips, as rows of the corpus.
+        scores_WL: Their probabilities.
+        rows_K: Its recordings, as rows of the corpus: where clips are no windows, these are the clips.
         scores_KL: Their probabilities.
         decided_KL: The labels that they are given.
         calibrated_KL: Probabilities with the fold's temperature; None if it has none.
@@ -112,6 +121,8 @@ class _Fold:
     """
 
     fold: int
+    windows_W: Ints
+    scores_WL: npt.NDArray[np.float32]
     rows_K: Ints
     scores_KL: npt.NDArray[np.float32]
     decided_KL: npt.NDArray[np.bool_]
@@ -122,15 +133,16 @@ class _Fold:
 def _score_fold(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> _Fold:
     check_fits(corpus, checkpoint)
     fold, classifier = int(checkpoint.meta["fold"]), checkpoint.classifier
-    rows_K = corpus.rows(fold, {"test"})
-    if not len(rows_K):
+    windows_W = corpus.rows(fold, {"test"})
+    if not len(windows_W):
         raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
     calibration = _calibrate(corpus, checkpoint, rule)
-    scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
+    scores_WL = predict(classifier, corpus.values(windows_W), num_shifts=rule.num_shifts)
+    rows_K, scores_KL = over_recordings(corpus, windows_W, scores_WL)
     decided_KL = _decide(corpus, scores_KL, calibration)
     temperature = calibration["temperature"]
     calibrated_KL = None if temperature is None else scale(scores_KL, classifier.outputs, temperature)
-    return _Fold(fold, rows_K, scores_KL, decided_KL, calibrated_KL, calibration)
+    return _Fold(fold, windows_W, scores_WL, rows_K, scores_KL, decided_KL, calibrated_KL, calibration)
 
 
 def _degraded(
@@ -144,9 +156,11 @@ def _degraded(
     """Return, for each condition, the headline and its interval, and macro F1."""
     if not rule.robustness.snr_db and not rule.robustness.reverb_s:
         return {}
-    tests = [ScoredFold(checkpoint.classifier, fold.rows_K) for checkpoint, fold in zip(loaded, folds, strict=True)]
+    tests = [ScoredFold(checkpoint.classifier, fold.windows_W) for checkpoint, fold in zip(loaded, folds, strict=True)]
     rows = {}
-    for name, scores in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
+    for name, of_clips in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
+        pairs = zip(folds, of_clips, strict=True)
+        scores = [over_recordings(corpus, fold.windows_W, scores_WL)[1] for fold, scores_WL in pairs]
         decided = [_decide(corpus, own_KL, fold.calibration) for own_KL, fold in zip(scores, folds, strict=True)]
         rows[name] = summarise(
             replace(predictions, scores_KL=np.concatenate(scores), decided_KL=np.concatenate(decided))
@@ -167,8 +181,9 @@ def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> di
     rows_K = corpus.rows(fold, {"valid"} - set(checkpoint.meta["fit_on"]))
     if not rule.calibrate or not len(rows_K):
         return {"temperature": None, "num_clips": 0, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
-    truth_KL, outputs = corpus.truth(rows_K), classifier.outputs
     scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
+    rows_K, scores_KL = over_recordings(corpus, rows_K, scores_KL)
+    truth_KL, outputs = corpus.truth(rows_K), classifier.outputs
     temperature = fit_temperature(truth_KL, scores_KL, outputs)
     thresholds = None
     if corpus.is_multi_label:
@@ -185,7 +200,7 @@ def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> di
 def _pooled(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> Predictions:
     rows_K = np.concatenate([fold.rows_K for fold in folds])
     return Predictions(
-        ids=[corpus.ids[row] for row in rows_K],
+        ids=recording_ids(corpus, rows_K),
         folds_K=np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in folds]),
         groups=[groups[row] for row in rows_K],
         truth_KL=corpus.truth(rows_K),
@@ -194,6 +209,21 @@ def _pooled(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> Prediction
         classes=corpus.classes,
         is_multi_label=corpus.is_multi_label,
     )
+
+
+def _of_windows(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> dict[str, float]:
+    """Return the headline and its interval, and macro F1, of windows that are each judged on their own."""
+    alone = [
+        replace(
+            fold,
+            rows_K=fold.windows_W,
+            scores_KL=fold.scores_WL,
+            decided_KL=_decide(corpus, fold.scores_WL, fold.calibration),
+        )
+        for fold in folds
+    ]
+    predictions = _pooled(corpus, alone, groups)
+    return {"num_windows": len(predictions.ids), **summarise(predictions)}
 
 
 def _calibrated(folds: list[_Fold]) -> npt.NDArray[np.float64] | None:
@@ -234,4 +264,6 @@ def _tell(name: str, out: Path, head: dict[str, Any], folds: list[_Fold], rule: 
             f"{name}: no temperature for fold {', '.join(bare)}: no clips to validate that the weights were not fitted on"
         )
     main = f"mAP {head['map']:.3f}" if "map_std" in head else f"accuracy {head['accuracy']:.2%}"
+    num_windows = sum(len(fold.windows_W) for fold in folds)
+    main += f" of {head['num_clips']} recordings in {num_windows} windows" if num_windows > head["num_clips"] else ""
     say(f"{name}: {main} over {len(folds)} folds, macro F1 {head['macro_f1']:.3f}; see {out / 'report.html'}")

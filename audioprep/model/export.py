@@ -43,7 +43,8 @@ def export(
         metrics: What the evaluate stage wrote, `metrics.json`.
         out: The bundle's folder.
         rule: Which fold, and how much int8 may cost.
-        audio: What the device does before the features: `rate_hz`, `window_s`, `loudness`, `trim`.
+        audio: What the device does before the features: `rate_hz`, `window_s`, `loudness`, `trim`, and `hop_s` where it judges all windows
+            of what is longer.
 
     Returns:
         What `bundle.json` holds.

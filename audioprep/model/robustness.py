@@ -18,11 +18,13 @@ import numpy.typing as npt
 
 from audioprep.config.training import RobustnessRule
 from audioprep.dsp.degrade import part_of_noise, pink_noise, white_noise, with_noise, with_reverb
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import ModelError
 from audioprep.io.audio import decode_stored
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.window_cuts import part_in_samples, windows_of
 from audioprep.model.corpus import Corpus, Ints
 from audioprep.model.loop import predict
 from audioprep.model.nets import Classifier
@@ -82,6 +84,7 @@ def degraded_scores(
     conditions = _conditions(data.parent, rule, meta["rate_hz"])
     shards = _shard_numbers(data)
     kernel = feature_kernel(meta["kind"], meta["rule"], meta["rate_hz"])
+    denoise = denoiser(meta.get("denoise"), meta["rate_hz"])
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, test in enumerate(tests):
         for place, row in enumerate(test.rows_K):
@@ -93,7 +96,8 @@ def degraded_scores(
         for name, degrade in conditions.items():
             # The noise of a clip depends on nothing but the clip and the seed: it is the same at every level.
             waves = {clip: degrade(sound, _rng(rule.seed, clip)).astype(np.float32) for clip, sound in clips.items()}
-            features = {clip: kernel(wave_T).astype(dtype) for clip, wave_T in waves.items()}
+            # What a device hears is degraded before noise can be taken away.
+            features = {clip: kernel(denoise(wave_T)).astype(dtype) for clip, wave_T in waves.items()}
             for number, test in enumerate(tests):
                 own = [(p, features[clip]) for clip in clips for fold, p in places[clip] if fold == number]
                 if own:
@@ -156,17 +160,21 @@ def _read(data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, A
     """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had."""
     rate_hz, num_samples = meta["rate_hz"], round(meta["window_s"] * meta["rate_hz"])
     for shard in shards:
-        cuts = {cut["id"]: cut for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["id"] in wanted}
+        cuts = defaultdict(list)
+        for whole in read_cuts(data / "cuts" / cuts_name(shard)):
+            for recording, cut in windows_of(whole):
+                if cut["id"] in wanted:
+                    cuts[recording].append(cut)
         clips = {}
-        for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
-            if clip in cuts:
-                start = round(cuts[clip]["start"] * rate_hz)
-                bounds = {"start": start, "stop": start + round(cuts[clip]["duration"] * rate_hz)}
-                decided = {**bounds, "gain_db": cuts[clip]["custom"]["gain_db"], "pad": cuts[clip]["custom"]["pad"]}
-                wave_T = decode_stored(sound)
-                part_T = windowed(wave_T, decided, min(num_samples, bounds["stop"] - start))
+        for recording, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
+            if recording not in cuts:
+                continue
+            wave_T = decode_stored(sound)
+            for cut in cuts[recording]:
+                decided = part_in_samples(cut, rate_hz)
+                part_T = windowed(wave_T, decided, min(num_samples, decided["stop"] - decided["start"]))
                 power = float(np.mean(np.square(part_T, dtype=np.float64)))
-                clips[clip] = _Clip(windowed(wave_T, decided, num_samples), power)
+                clips[cut["id"]] = _Clip(windowed(wave_T, decided, num_samples), power)
         yield clips
 
 

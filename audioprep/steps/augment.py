@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audioprep.config.augment import AugmentRule
-from audioprep.config.data import FeatureRules
+from audioprep.config.data import DenoiseRule, FeatureRules
 from audioprep.dsp.features import feature_kernel
 from audioprep.dsp.wave_augment import Sounds, augmented_wave
 from audioprep.engine import EngineRule, ShardTask, fingerprint, fresh_folder, is_published, publish, run_shards
@@ -30,7 +30,12 @@ VERSION = 1
 
 
 def augment(
-    layout: Layout, kind: str, features_rule: FeatureRules, rule: AugmentRule, engine: EngineRule | None = None
+    layout: Layout,
+    kind: str,
+    features_rule: FeatureRules,
+    rule: AugmentRule,
+    engine: EngineRule | None = None,
+    denoise: DenoiseRule | None = None,
 ) -> None:
     """Make the copies of all clips; without any, a folder that says so.
 
@@ -40,6 +45,7 @@ def augment(
         features_rule: The rule of every kind.
         rule: How many copies, and how they are changed.
         engine: What runs the shards' tasks; None is processes of this machine.
+        denoise: Whether recordings are cleared of noise before; None is no.
 
     Raises:
         ConfigError: The kind is not made, a transform cannot be done at this rate, or there are no such sounds.
@@ -54,7 +60,7 @@ def augment(
             raise ConfigError(
                 f"model.features: expected one of features.kinds ({made}) to copy, got {kind}; add it there"
             )
-        tasks = _tasks(layout, kind, features_rule, rule)
+        tasks = _tasks(layout, kind, features_rule, rule, denoise or DenoiseRule())
         header |= {"augment": rule.model_dump(mode="json"), **features.described(tasks[0].arguments)}
     if is_published(out, tasks, header, log):
         return
@@ -91,8 +97,10 @@ def make_augmented_shard(arguments: dict[str, Any], out: Path) -> int:
     return writer.write(arguments["shard"], out)
 
 
-def _tasks(layout: Layout, kind: str, features_rule: FeatureRules, rule: AugmentRule) -> list[ShardTask]:
-    plain = features.feature_tasks(kind, features_rule, list(features.shard_inputs(layout)))
+def _tasks(
+    layout: Layout, kind: str, features_rule: FeatureRules, rule: AugmentRule, denoise: DenoiseRule
+) -> list[ShardTask]:
+    plain = features.feature_tasks(kind, features_rule, list(features.shard_inputs(layout, denoise)))
     if not plain:
         raise ShardError(f"{layout.cuts}: expected clips to copy, found none; see {layout.audio / 'status.parquet'}")
     rate_hz, values = plain[0].arguments["rate_hz"], rule.model_dump(mode="json")

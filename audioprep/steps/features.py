@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from audioprep.config.data import FeatureRules
+from audioprep.config.data import DenoiseRule, FeatureRules
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernels, windowed
 from audioprep.engine import (
     BESIDE,
@@ -45,12 +46,19 @@ from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWri
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
+from audioprep.io.window_cuts import windows_of
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 4
 
 
-def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule | None = None) -> None:
+def features(
+    layout: Layout,
+    kind: str,
+    rules: FeatureRules,
+    engine: EngineRule | None = None,
+    denoise: DenoiseRule | None = None,
+) -> None:
     """Make the feature shards of one kind.
 
     Args:
@@ -58,11 +66,12 @@ def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule 
         kind: `logmel` or `mfcc`.
         rules: The rule of every kind, and which kinds are wanted.
         engine: What runs the shards' tasks; None is processes of this machine.
+        denoise: Whether recordings are cleared of noise before; None is no.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
     """
-    shards = list(shard_inputs(layout))
+    shards = list(shard_inputs(layout, denoise or DenoiseRule()))
     if not shards:
         raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
     tasks = feature_tasks(kind, rules, shards)
@@ -86,7 +95,7 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 
     Args:
         arguments: `shard`, `audio` (the folder), `audio_sha256` (of the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: as JSON, id,
-            start, stop, gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
+            start, stop, gain_db, pad of each clip to use, and `recording` of one of several windows; perhaps `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
@@ -121,12 +130,17 @@ def windows(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
         ShardError: Audio is missing or damaged, or lacks a clip.
     """
     path = check_file(Path(arguments["audio"]), f"shar/{tar_name(arguments['shard'])}", arguments["audio_sha256"])
-    rate_hz, cuts = arguments["rate_hz"], {cut["id"]: cut for cut in json.loads(arguments["cuts"])}
-    num_found = 0
+    rate_hz, cuts = arguments["rate_hz"], defaultdict(list)
+    for cut in json.loads(arguments["cuts"]):
+        cuts[cut.get("recording", cut["id"])].append(cut)
+    denoise, num_found = denoiser(arguments.get("denoise"), rate_hz), 0
     for recording_id, flac in read_audio_tar(path):
-        if (cut := cuts.pop(recording_id, None)) is not None:
-            yield recording_id, windowed(decode_stored(flac), cut, round(arguments["window_s"] * rate_hz))
-            num_found += 1
+        if recording_id not in cuts:
+            continue
+        wave_T = denoise(decode_stored(flac))
+        for cut in cuts.pop(recording_id):
+            yield cut["id"], windowed(wave_T, cut, round(arguments["window_s"] * rate_hz))
+        num_found += 1
     if cuts:
         raise ShardError(
             f"{path}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
@@ -136,11 +150,13 @@ def windows(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
 
 def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what shards and index say of the features."""
-    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s")}
+    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s", "denoise") if key in arguments}
 
 
-def shard_inputs(layout: Layout) -> Iterator[dict[str, Any]]:
+def shard_inputs(layout: Layout, denoise: DenoiseRule) -> Iterator[dict[str, Any]]:
     """Yield, for each audio shard with clips to use, what its tasks share."""
+    # Where it is off nothing is said of it: shards are those of before there was such a thing.
+    rules = {} if denoise.mode == "off" else {"denoise": denoise.model_dump(mode="json")}
     audio, decided = read_index(layout.audio), read_index(layout.cuts)
     window_s = decided["rule"]["window_s"]
     audio_sha256, cuts_sha256 = listed_sha256(layout.audio), listed_sha256(layout.cuts)
@@ -151,7 +167,8 @@ def shard_inputs(layout: Layout) -> Iterator[dict[str, Any]]:
             continue
         name = cuts_name(shard)
         path = check_file(layout.cuts, name, cuts_sha256.get(name))
-        cuts = [_needed(cut, rate_hz) for cut in read_cuts(path) if cut["custom"]["used"]]
+        used = [cut for cut in read_cuts(path) if cut["custom"]["used"]]
+        cuts = [_needed(cut, rate_hz, recording_id) for whole in used for recording_id, cut in windows_of(whole)]
         if cuts:
             yield {
                 "shard": shard,
@@ -159,6 +176,7 @@ def shard_inputs(layout: Layout) -> Iterator[dict[str, Any]]:
                 "audio_sha256": audio_sha256[f"shar/{tar_name(shard)}"],
                 "rate_hz": rate_hz,
                 "window_s": window_s,
+                **rules,
                 "cuts": json.dumps(cuts).encode(),  # a quarter of what the values take
             }
 
@@ -169,6 +187,7 @@ def feature_tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) 
     tasks = []
     for shared in shards:
         shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
+        inputs += [shared["denoise"]] if "denoise" in shared else []
         key = fingerprint(kind, VERSION, shard, settings, *inputs, json.loads(shared["cuts"]))
         tasks.append(ShardTask(shard, key, {**shared, "kind": kind, "rule": settings}))
     return tasks
@@ -211,10 +230,11 @@ def _restore(earlier: Earlier) -> RestoreShard:
     return restore_shard
 
 
-def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:
+def _needed(cut: dict[str, Any], rate_hz: int, recording_id: str) -> dict[str, Any]:
     start = round(cut["start"] * rate_hz)
     return {
         "id": cut["id"],
+        **({} if recording_id == cut["id"] else {"recording": recording_id}),
         "start": start,
         "stop": start + round(cut["duration"] * rate_hz),
         "gain_db": cut["custom"]["gain_db"],

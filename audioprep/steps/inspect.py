@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import DatasetError, unknown_name
@@ -120,7 +121,8 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
         "gain_db": cut["custom"]["gain_db"],
         "pad": cut["custom"]["pad"],
     }
-    window_T = windowed(wave_T, decided, round(index["window_s"] * rate_hz))
+    clear_T = denoiser(index.get("denoise"), rate_hz)(wave_T)
+    window_T = windowed(clear_T, decided, round(index["window_s"] * rate_hz))
     mel_NM = feature_kernel("logmel", rule, rate_hz)(window_T)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 6), layout="constrained")
     seconds_T = np.arange(len(wave_T)) / rate_hz
@@ -132,6 +134,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
         mel_NM.T, origin="lower", aspect="auto", cmap="magma", extent=(0, index["window_s"], 0, mel_NM.shape[1])
     )
     title = f"log-mel of the {index['window_s']:g} s window, {decided['gain_db']:+.1f} dB"
+    title += ", noise taken away" if "denoise" in index else ""
     bottom.set(title=title, xlabel="s", ylabel="mel band")
     figure.colorbar(image, ax=bottom, label="dB")
     picture.parent.mkdir(parents=True, exist_ok=True)

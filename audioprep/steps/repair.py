@@ -15,7 +15,7 @@ from typing import Any
 
 from audioprep.config.augment import AugmentRule
 from audioprep.config.base import parse_section
-from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
+from audioprep.config.data import DenoiseRule, FeatureRules, ResampleRule, TrimRule, load_data_params
 from audioprep.engine import alone, dvc_cache, link_or_copy
 from audioprep.engine.tasks import CACHE
 from audioprep.errors import AudioprepError, DatasetError, ShardError
@@ -234,17 +234,18 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
         places = source_places(layout, _root(layout, root))
         return lambda: resample_step.resample(layout, places, resample_rule, index["num_shards"])
     if stage == "trim":
-        window_s = rule.pop("window_s")
+        window_s, hop_s = rule.pop("window_s"), rule.pop("hop_s", None)
         trim_rule = parse_section(TrimRule, "trim", rule)
-        return lambda: trim(layout, trim_rule, window_s)
+        return lambda: trim(layout, trim_rule, window_s, hop_s=hop_s)
     if stage == "augment" and not index["copies"]:
         return lambda: None  # there is nothing but its index
     kind = index["kind"]
     feature_rules = parse_section(FeatureRules, "features", {"kinds": [kind], kind: rule})
+    denoise = parse_section(DenoiseRule, "denoise", index.get("denoise", {}))
     if stage == "augment":
         augment_rule = parse_section(AugmentRule, "augment", index["augment"])
-        return lambda: augment_step.augment(layout, kind, feature_rules, augment_rule)
-    return lambda: features_step.features(layout, kind, feature_rules)
+        return lambda: augment_step.augment(layout, kind, feature_rules, augment_rule, denoise=denoise)
+    return lambda: features_step.features(layout, kind, feature_rules, denoise=denoise)
 
 
 def _root(layout: Layout, root: Path | None) -> str | None:
