@@ -17,7 +17,8 @@ LAYERS = (
 APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets", "dsp"}}
 APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"steps", "model"}}
 HOMES = {
-    "torch": ("model/",),
+    "torch": ("model/", "dsp/embedding.py"),
+    "transformers": ("dsp/embedding.py",),
     "torchaudio": ("model/",),
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),
