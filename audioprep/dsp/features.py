@@ -5,10 +5,10 @@ Shape letters: T samples, N frames, M bins, F bins of the spectrum.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array, eye_array, vstack
 
 from audioprep.dsp.arrays import Float32, Wave
 from audioprep.dsp.chroma import chroma, chroma_filterbank
@@ -117,7 +117,7 @@ def _mfcc(power_MN: Float32, rule: Rule, rate_hz: int) -> Float32:
 
 
 def _every_bin(rule: Rule, _rate_hz: int) -> csr_array:
-    return csr_array(np.eye(rule["n_fft"] // 2 + 1, dtype=np.float32))
+    return eye_array(rule["n_fft"] // 2 + 1, dtype=np.float32, format="csr")
 
 
 def _spectrogram(power_FN: Float32, rule: Rule, _rate_hz: int) -> Float32:
@@ -134,7 +134,7 @@ def _chroma(power_MN: Float32, _rule: Rule, _rate_hz: int) -> Float32:
 
 def _every_bin_and_mels(rule: Rule, rate_hz: int) -> csr_array:
     mel_MF = mel_filterbank(rate_hz, rule["n_fft"], ONSET_MELS, 0.0, rate_hz / 2, "slaney", "slaney")
-    return vstack([_every_bin(rule, rate_hz), csr_array(mel_MF)], format="csr")
+    return cast("csr_array", vstack([_every_bin(rule, rate_hz), csr_array(mel_MF)], format="csr"))
 
 
 def _descriptors(power_MN: Float32, rule: Rule, rate_hz: int) -> Float32:
