@@ -18,7 +18,8 @@ APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets"
 APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"steps", "model"}}
 HOMES = {
     "audiomentations": ("dsp/wave_augment.py",),
-    "torch": ("model/",),
+    "torch": ("model/", "dsp/embedding.py"),
+    "transformers": ("dsp/embedding.py",),
     "torchaudio": ("model/",),
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),

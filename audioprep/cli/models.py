@@ -60,14 +60,17 @@ def models(
 
 def _feature_shape(kind: str) -> tuple[int, int]:
     """Return frames and bins of the features that this project trains on, of its first corpus."""
+    import numpy as np
+
     from audioprep.config.data import DataParams, RecipeRule, load_data_params
+    from audioprep.dsp.features import feature_kernel
 
     params = load_data_params() if Path("params.yaml").exists() else DataParams()
     recipe = next((params.recipes[name] for name in params.datasets if name in params.recipes), None)
     recipe = recipe or RecipeRule(recipe="folder", window_s=5.0, split="grouped")
-    rule, rate_hz = getattr(params.features, kind), params.resample.rate_hz
-    num_frames = 1 + round(recipe.window_s * rate_hz) // round(rule.hop_ms * rate_hz / 1000)
-    return num_frames, rule.n_mels if kind == "logmel" else rule.n_mfcc * (1 + rule.deltas)
+    kernel = feature_kernel(kind, getattr(params.features, kind).model_dump(), params.resample.rate_hz)
+    num_frames, num_bins = kernel(np.zeros(round(recipe.window_s * params.resample.rate_hz), np.float32)).shape
+    return num_frames, num_bins
 
 
 @app.command()

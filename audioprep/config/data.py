@@ -15,8 +15,7 @@ from audioprep.errors import ConfigError, unknown_name
 # Statuses that come with decodable audio; the trim rule decides whether such clips are used.
 SoftStatus = Literal["silent", "duplicate"]
 SOFT_STATUSES: tuple[SoftStatus, ...] = get_args(SoftStatus)
-FeatureKind = Literal["logmel", "mfcc"]
-FEATURE_KINDS: tuple[FeatureKind, ...] = get_args(FeatureKind)
+FeatureKind = Literal["logmel", "mfcc", "spectrogram", "chroma", "descriptors", "embedding"]
 
 
 class ResampleRule(Section):
@@ -63,12 +62,17 @@ class DenoiseRule(Section):
     strength: float = Field(default=0.9, gt=0.0, le=1.0)
 
 
-class LogmelRule(Section):
-    """Log-mel power spectrogram, in dB re full scale squared."""
+class FramedRule(Section):
+    """How a wave is cut into frames and these are transformed."""
 
     n_fft: int = Field(default=1024, ge=16, le=65536, multiple_of=2)
     win_ms: float = Field(default=25.0, gt=0.0)
     hop_ms: float = Field(default=10.0, gt=0.0)
+
+
+class LogmelRule(FramedRule):
+    """Log-mel power spectrogram, in dB re full scale squared."""
+
     n_mels: int = Field(default=64, ge=1, le=1024)
     fmin_hz: float = Field(default=50.0, ge=0.0)
     fmax_hz: float | None = Field(default=None, gt=0.0)
@@ -100,12 +104,48 @@ class MfccRule(LogmelRule):
         return self
 
 
+class SpectrogramRule(FramedRule):
+    """Power spectrogram, in dB re full scale squared."""
+
+    top_db: float | None = Field(default=None, gt=0.0)
+    dtype: Literal["float16", "float32", "int8"] = "float16"
+
+
+class ChromaRule(FramedRule):
+    """Shares of the twelve pitch classes; the window is long, as low notes lie close together."""
+
+    n_fft: int = Field(default=4096, ge=16, le=65536, multiple_of=2)
+    win_ms: float = Field(default=100.0, gt=0.0)
+    tuning: float = Field(default=0.0, ge=-0.5, le=0.5)
+    dtype: Literal["float16", "float32"] = "float16"
+
+
+class DescriptorsRule(FramedRule):
+    """Centroid, bandwidth, roll-off, flatness, onset strength and RMS of each frame; Hz want more digits than float16 has."""
+
+    rolloff: float = Field(default=0.85, gt=0.0, lt=1.0)
+    dtype: Literal["float32"] = "float32"
+
+
+class EmbeddingRule(Section):
+    """What a layer of a pretrained transformer makes of each frame."""
+
+    model: str | None = None
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    layer: int | None = Field(default=None, ge=0)
+    dtype: Literal["float16", "float32"] = "float16"
+
+
 class FeatureRules(Section):
     """Which kinds are made, and one rule per feature kind; the kind names the folder `data/<ds>/<kind>/`."""
 
-    kinds: tuple[FeatureKind, ...] = Field(default=FEATURE_KINDS, min_length=1)
+    kinds: tuple[FeatureKind, ...] = Field(default=("logmel", "mfcc"), min_length=1)
     logmel: LogmelRule = LogmelRule()
     mfcc: MfccRule = MfccRule()
+    spectrogram: SpectrogramRule = SpectrogramRule()
+    chroma: ChromaRule = ChromaRule()
+    descriptors: DescriptorsRule = DescriptorsRule()
+    embedding: EmbeddingRule = EmbeddingRule()
 
     @field_validator("kinds", mode="before")
     @classmethod
@@ -118,6 +158,12 @@ class FeatureRules(Section):
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"expected each kind once, got [{', '.join(kinds)}]; take out the second")
         return kinds
+
+    @model_validator(mode="after")
+    def _embedding_has_its_model(self) -> "FeatureRules":
+        if "embedding" in self.kinds and self.embedding.model is None:
+            raise ValueError("expected embedding.model, the folder of a pretrained model, got none; name one")
+        return self
 
 
 class SplitRule(Section):
@@ -162,10 +208,12 @@ class DataParams(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> "DataParams":
-        nyquist_hz = self.resample.rate_hz / 2
-        for kind, rule in (("logmel", self.features.logmel), ("mfcc", self.features.mfcc)):
-            _check_band(kind, rule, nyquist_hz)
-            _check_frames(kind, rule, self.resample.rate_hz, self.recipes)
+        for kind in self.features.kinds:
+            rule = getattr(self.features, kind)
+            if isinstance(rule, LogmelRule):
+                _check_band(kind, rule, self.resample.rate_hz / 2)
+            if isinstance(rule, FramedRule):
+                _check_frames(kind, rule, self.resample.rate_hz, self.recipes)
         return self
 
     def recipe_rule(self, dataset: str) -> RecipeRule:
@@ -210,7 +258,7 @@ def _check_band(kind: str, rule: LogmelRule, nyquist_hz: float) -> None:
         )
 
 
-def _check_frames(kind: str, rule: LogmelRule, rate_hz: int, recipes: dict[str, RecipeRule]) -> None:
+def _check_frames(kind: str, rule: FramedRule, rate_hz: int, recipes: dict[str, RecipeRule]) -> None:
     win_samples, hop_samples = round(rule.win_ms * rate_hz / 1000), round(rule.hop_ms * rate_hz / 1000)
     if not 1 <= win_samples <= rule.n_fft:
         raise ValueError(

@@ -18,7 +18,8 @@ class ModelRule(Section):
 
     # One of audioprep/model/archs/registry.py, which says what each is and which of these settings it reads.
     arch: Literal["resnet8", "bcresnet", "crnn", "cnn6", "cnn10", "cnn14", "mobilenetv2", "mn04", "ast"] = "resnet8"
-    features: Literal["logmel", "mfcc"] = "logmel"
+    # One of features.kinds.
+    features: Literal["logmel", "mfcc", "spectrogram", "chroma", "descriptors", "embedding"] = "logmel"
     # How features over frames become those of a clip; linear_softmax pools what is decided on frames instead.
     pool: Literal["mean", "max_mean", "statistics", "attention", "linear_softmax"] = "max_mean"
     # resnet8, bcresnet, crnn: channels of the first stage; ast: a twelfth of a word's values.

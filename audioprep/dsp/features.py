@@ -1,21 +1,26 @@
 """From a stored recording and its decisions to features.
 
-Shape letters: T samples, N frames, M bins.
+Shape letters: T samples, N frames, M bins, F bins of the spectrum.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array, eye_array, vstack
 
 from audioprep.dsp.arrays import Float32, Wave
-from audioprep.dsp.mel import log_mel_bands, mel_filterbank, with_top_db
+from audioprep.dsp.chroma import chroma, chroma_filterbank
+from audioprep.dsp.descriptors import ONSET_MELS, descriptors
+from audioprep.dsp.mel import band_powers, decibel, mel_filterbank, with_top_db
 from audioprep.dsp.mfcc import deltas, mfcc
+from audioprep.dsp.spectrogram import spectrogram
 from audioprep.dsp.window import fit
 
 Rule = Mapping[str, Any]
+# The one kind that comes from a pretrained network and not from the spectrum.
+EMBEDDING = "embedding"
 
 
 def windowed(wave_T: np.ndarray, cut: dict[str, Any], window_samples: int) -> np.ndarray:
@@ -34,9 +39,12 @@ def feature_kernel(kind: str, rule: Rule, rate_hz: int) -> Callable[[Wave], Floa
     """Return the function from a windowed wave [T] to features [N, M], float32, of one kind.
 
     Args:
-        kind: `logmel` or `mfcc`.
+        kind: One of `features.kinds`, such as `logmel`.
         rule: Its section of params.yaml, as plain values.
         rate_hz: Sampling rate of the wave.
+
+    Raises:
+        ModelError: An embedding's pretrained model cannot be used.
     """
     kernels = feature_kernels({kind: rule}, rate_hz)
     return lambda wave_T: kernels(wave_T)[kind]
@@ -45,24 +53,30 @@ def feature_kernel(kind: str, rule: Rule, rate_hz: int) -> Callable[[Wave], Floa
 def feature_kernels(rules: Mapping[str, Rule], rate_hz: int) -> Callable[[Wave], dict[str, Float32]]:
     """Return the function from a windowed wave [T] to the features of several kinds, each [N, M], float32.
 
-    Kinds that frame the wave alike share one spectrum and one logarithm of it; what comes out is, to the bit, what each
-    would be alone.
+    Kinds that frame the wave alike share one spectrum; what comes out is, to the bit, what each would be alone.
 
     Args:
-        rules: For each kind (`logmel`, `mfcc`) its section of params.yaml, as plain values.
+        rules: For each kind (`logmel`, `mfcc`, ...) its section of params.yaml, as plain values.
         rate_hz: Sampling rate of the wave.
+
+    Raises:
+        ModelError: An embedding's pretrained model cannot be used.
     """
     groups = defaultdict(list)
     for kind, rule in rules.items():
-        groups[_framing(rule, rate_hz)].append(kind)
+        if kind != EMBEDDING:
+            groups[_framing(rule, rate_hz)].append(kind)
     passes = [(framing, _Bands(kinds, rules, rate_hz)) for framing, kinds in groups.items()]
+    embed = _embedding(rules[EMBEDDING], rate_hz) if EMBEDDING in rules else None
 
     def features_of(wave_T: Wave) -> dict[str, Float32]:
         found = {}
         for (_, win_samples, hop_samples), bands in passes:
-            decibel_MN = log_mel_bands(wave_T, bands.filters, win_samples=win_samples, hop_samples=hop_samples)
+            power_MN = band_powers(wave_T, bands.filters, win_samples=win_samples, hop_samples=hop_samples)
             for kind, own in bands.rows.items():
-                found[kind] = _finished(kind, rules[kind], decibel_MN[own])
+                found[kind] = _KINDS[kind].finish(power_MN[own], rules[kind], rate_hz)
+        if embed is not None:
+            found[EMBEDDING] = embed(wave_T)
         return found
 
     return features_of
@@ -72,7 +86,7 @@ class _Bands:
     """The filterbanks of kinds that frame the wave alike, in one, and the rows of each kind in it."""
 
     def __init__(self, kinds: list[str], rules: Mapping[str, Rule], rate_hz: int) -> None:
-        banks = [csr_array(_filters(rules[kind], rate_hz)) for kind in kinds]
+        banks = [csr_array(_KINDS[kind].filters(rules[kind], rate_hz)) for kind in kinds]
         stops = np.cumsum([bank.shape[0] for bank in banks])
         self.filters = vstack(banks, format="csr")
         self.rows = {
@@ -85,18 +99,73 @@ def _framing(rule: Rule, rate_hz: int) -> tuple[int, int, int]:
     return rule["n_fft"], round(rule["win_ms"] * rate_hz / 1000), round(rule["hop_ms"] * rate_hz / 1000)
 
 
-def _filters(rule: Rule, rate_hz: int) -> Float32:
+def _mel_filters(rule: Rule, rate_hz: int) -> Float32:
     fmax_hz = rule["fmax_hz"] or rate_hz / 2
     scale, norm = rule["mel_scale"], rule["mel_norm"]
     return mel_filterbank(rate_hz, rule["n_fft"], rule["n_mels"], rule["fmin_hz"], fmax_hz, scale, norm)
 
 
-def _finished(kind: str, rule: Rule, decibel_MN: Float32) -> Float32:
-    """Return the features [N, M] that a kind makes of its log-mel bands."""
-    log_mel_NM = np.ascontiguousarray(with_top_db(decibel_MN, rule["top_db"]).T)
-    if kind == "logmel":
-        return log_mel_NM
-    orders = [mfcc(log_mel_NM, rule["n_mfcc"])]
+def _logmel(power_MN: Float32, rule: Rule, _rate_hz: int) -> Float32:
+    return np.ascontiguousarray(with_top_db(decibel(power_MN), rule["top_db"]).T)
+
+
+def _mfcc(power_MN: Float32, rule: Rule, rate_hz: int) -> Float32:
+    orders = [mfcc(_logmel(power_MN, rule, rate_hz), rule["n_mfcc"])]
     for _ in range(rule["deltas"]):
         orders.append(deltas(orders[-1]))
     return np.concatenate(orders, axis=1)
+
+
+def _every_bin(rule: Rule, _rate_hz: int) -> csr_array:
+    return eye_array(rule["n_fft"] // 2 + 1, dtype=np.float32, format="csr")
+
+
+def _spectrogram(power_FN: Float32, rule: Rule, _rate_hz: int) -> Float32:
+    return spectrogram(power_FN, rule["top_db"])
+
+
+def _chroma_filters(rule: Rule, rate_hz: int) -> Float32:
+    return chroma_filterbank(rate_hz, rule["n_fft"], rule["tuning"])
+
+
+def _chroma(power_MN: Float32, _rule: Rule, _rate_hz: int) -> Float32:
+    return chroma(power_MN)
+
+
+def _every_bin_and_mels(rule: Rule, rate_hz: int) -> csr_array:
+    mel_MF = mel_filterbank(rate_hz, rule["n_fft"], ONSET_MELS, 0.0, rate_hz / 2, "slaney", "slaney")
+    return cast("csr_array", vstack([_every_bin(rule, rate_hz), csr_array(mel_MF)], format="csr"))
+
+
+def _descriptors(power_MN: Float32, rule: Rule, rate_hz: int) -> Float32:
+    _, _, hop_samples = _framing(rule, rate_hz)
+    power_FN, mel_MN = power_MN[:-ONSET_MELS], power_MN[-ONSET_MELS:]
+    return descriptors(power_FN, mel_MN, rate_hz=rate_hz, hop_samples=hop_samples, rolloff=rule["rolloff"])
+
+
+def _embedding(rule: Rule, rate_hz: int) -> Callable[[Wave], Float32]:
+    # Imported here: it brings torch, which nothing else on the data path wants.
+    from audioprep.dsp.embedding import embedding_kernel
+
+    return embedding_kernel(rule, rate_hz)
+
+
+class _Kind(NamedTuple):
+    """A kind that comes from the spectrum.
+
+    Attributes:
+        filters: Return what it takes of the power spectrum, as a filterbank [M, F].
+        finish: Return its features [N, M'] from these powers [M, N].
+    """
+
+    filters: Callable[[Rule, int], Float32 | csr_array]
+    finish: Callable[[Float32, Rule, int], Float32]
+
+
+_KINDS = {
+    "logmel": _Kind(_mel_filters, _logmel),
+    "mfcc": _Kind(_mel_filters, _mfcc),
+    "spectrogram": _Kind(_every_bin, _spectrogram),
+    "chroma": _Kind(_chroma_filters, _chroma),
+    "descriptors": _Kind(_every_bin_and_mels, _descriptors),
+}

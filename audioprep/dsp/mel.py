@@ -154,12 +154,12 @@ def log_mel(
 
     Source: equals torchaudio's MelSpectrogram + AmplitudeToDB to 1e-3 dB.
     """
-    decibel_MN = log_mel_bands(wave_T, filters_MF, win_samples=win_samples, hop_samples=hop_samples)
-    return np.ascontiguousarray(with_top_db(decibel_MN, top_db).T)
+    power_MN = band_powers(wave_T, filters_MF, win_samples=win_samples, hop_samples=hop_samples)
+    return np.ascontiguousarray(with_top_db(decibel(power_MN), top_db).T)
 
 
-def log_mel_bands(wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_samples: int) -> Float32:
-    """Return the log-mel power of one mono clip, band by band: `log_mel` before `top_db`, as [M, N].
+def band_powers(wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_samples: int) -> Float32:
+    """Return the power of one mono clip in each band [M, N], float32: `log_mel` before the logarithm.
 
     Several filterbanks of one framing, stacked to one, share the spectrum that way; arguments as in `log_mel`.
     """
@@ -170,7 +170,7 @@ def log_mel_bands(wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_sa
     mel_MN = np.empty((filters.shape[0], len(frames)), np.float32)
     for start, power_FB in _power_blocks(frames, n_fft):
         mel_MN[:, start : start + power_FB.shape[1]] = filters @ power_FB
-    return decibel(mel_MN)
+    return mel_MN
 
 
 def with_top_db(decibel_MN: Float32, top_db: float | None) -> Float32:

@@ -47,6 +47,8 @@ def spans(part_s: float, custom: dict[str, Any]) -> Iterator[tuple[float, float]
 
 def hop_samples(meta: dict[str, Any]) -> int:
     """Return the hop of features, in samples, from what a feature shard says of itself."""
+    if "hop_samples" in meta:  # an embedding's, which its model decides
+        return int(meta["hop_samples"])
     num_samples: int = round(meta["rule"]["hop_ms"] * meta["rate_hz"] / 1000)
     return num_samples
 

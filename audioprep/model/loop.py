@@ -31,6 +31,8 @@ _NUM_VALIDATIONS = 20
 # State is saved after an epoch once this much time has passed since it was last saved.
 _SAVE_EVERY_S = 5.0
 _PREDICT_BATCH = 64
+# A network of five halvings, which is the most there is, has one bin left of these before the last.
+_MAX_BINS_FLOAT32 = 16
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,14 @@ def predict(classifier: Classifier, values_KNM: Any, *, num_shifts: int = 1) -> 
     return torch.cat(parts).numpy()
 
 
-def resolve_precision(wanted: str, device: torch.device) -> str:
-    """Return float32 or bf16; `auto` takes bf16 where the hardware multiplies it faster than float32."""
+def resolve_precision(wanted: str, device: torch.device, num_bins: int) -> str:
+    """Return float32 or bf16; `auto` takes bf16 where the hardware multiplies it faster than float32.
+
+    Few bins are float32 on the CPU in any case: torch 2.14 gives a bf16 convolution of stride 2 whose input has one bin left
+    whatever stands in memory as the gradient of the weights that see padding alone.
+    """
+    if device.type == "cpu" and num_bins <= _MAX_BINS_FLOAT32:
+        return "float32"
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -144,7 +152,7 @@ class _Run:
     def __init__(self, corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path) -> None:
         self.train, self.fold, self.state = train, fold, state
         self.device = resolve_device(train.device)
-        self.precision = resolve_precision(train.precision, self.device)
+        self.precision = resolve_precision(train.precision, self.device, corpus.shards.num_bins)
         rows = corpus.rows(fold, train.fit_on)
         if len(rows) < 2:
             raise ModelError(f"fold {fold}: expected 2 clips or more to train on, got {len(rows)}; mend the split")

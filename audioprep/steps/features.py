@@ -6,7 +6,7 @@ Writes   <kind>/part-NNNNNN.parquet   id, num_frames, <kind>: a fixed-size list 
 
 Every kind is a stage of its own, so that a change in one rule leaves the other kinds alone. Where several are to be made
 after all, the first one makes the shards of the others in the same pass over the audio and leaves them in their work
-folders, where their own stages find them finished.
+folders, where their own stages find them finished. Embeddings keep to themselves: no other kind's stage loads a pretrained model.
 """
 
 import json
@@ -22,7 +22,7 @@ import numpy as np
 
 from audioprep.config.data import DenoiseRule, FeatureRules
 from audioprep.dsp.denoise import denoiser
-from audioprep.dsp.features import feature_kernels, windowed
+from audioprep.dsp.features import EMBEDDING, feature_kernels, windowed
 from audioprep.engine import (
     BESIDE,
     Earlier,
@@ -48,6 +48,9 @@ from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
 from audioprep.io.window_cuts import windows_of
 
+# What an embedding's shards say besides: its hop is no part of its rule, but of its model.
+_HOP = ("hop_samples",)
+
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 4
 
@@ -63,13 +66,14 @@ def features(
 
     Args:
         layout: Where the corpus lies.
-        kind: `logmel` or `mfcc`.
+        kind: `logmel`, `mfcc`, `spectrogram`, `chroma`, `descriptors` or `embedding`.
         rules: The rule of every kind, and which kinds are wanted.
         engine: What runs the shards' tasks; None is processes of this machine.
         denoise: Whether recordings are cleared of noise before; None is no.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
+        ModelError: An embedding's pretrained model cannot be used.
     """
     shards = list(shard_inputs(layout, denoise or DenoiseRule()))
     if not shards:
@@ -150,7 +154,8 @@ def windows(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
 
 def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what shards and index say of the features."""
-    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s", "denoise") if key in arguments}
+    said = ("kind", "rule", "rate_hz", "window_s", "denoise", *_HOP)
+    return {key: arguments[key] for key in said if key in arguments}
 
 
 def shard_inputs(layout: Layout, denoise: DenoiseRule) -> Iterator[dict[str, Any]]:
@@ -184,13 +189,24 @@ def shard_inputs(layout: Layout, denoise: DenoiseRule) -> Iterator[dict[str, Any
 def feature_tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
     """Return the tasks of one kind, whose arguments are what `shard_inputs` found, the kind and its rule."""
     settings = getattr(rules, kind).model_dump(mode="json")
+    own = {"kind": kind, "rule": settings}
+    if kind == EMBEDDING:
+        own |= _of_model(settings, shards[0]["rate_hz"])
     tasks = []
     for shared in shards:
         shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
         inputs += [shared["denoise"]] if "denoise" in shared else []
-        key = fingerprint(kind, VERSION, shard, settings, *inputs, json.loads(shared["cuts"]))
-        tasks.append(ShardTask(shard, key, {**shared, "kind": kind, "rule": settings}))
+        key = fingerprint(kind, VERSION, shard, own["rule"], *inputs, json.loads(shared["cuts"]))
+        tasks.append(ShardTask(shard, key, {**shared, **own}))
     return tasks
+
+
+def _of_model(settings: dict[str, Any], rate_hz: int) -> dict[str, Any]:
+    """Return an embedding's rule with the hash of its model, so that another model makes all shards anew, and its hop."""
+    from audioprep.dsp.embedding import pretrained
+
+    model = pretrained(settings, rate_hz)
+    return {"rule": {**settings, "sha256": settings["sha256"] or model.sha256()}, "hop_samples": model.hop_samples}
 
 
 def _beside(
@@ -202,7 +218,7 @@ def _beside(
     """
     found = defaultdict(list)
     for other in rules.kinds:
-        if other == kind:
+        if other == kind or EMBEDDING in (other, kind):
             continue
         try:
             published = {entry["fingerprint"] for entry in read_index(layout.features(other))["shards"]}

@@ -60,7 +60,10 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
         ),
         (
             {"features": {"kinds": ["mel"]}},
-            "params.yaml features.kinds.0: expected 'logmel' or 'mfcc', got 'mel'; mend that value",
+            (
+                "params.yaml features.kinds.0: expected 'logmel', 'mfcc', 'spectrogram', 'chroma', 'descriptors' or 'embedding', "
+                "got 'mel'; mend that value"
+            ),
         ),
         (
             {"features": {"logmel": {"dtype": "int16"}}},

@@ -72,7 +72,11 @@ def _features(content: Content) -> list[str]:
     if content.kind is None:
         return []
     meta = content.meta
-    frames = f"1 + {content.window_samples} // {hop_samples(meta)}, centred every {meta['rule']['hop_ms']:g} ms"
+    hop = hop_samples(meta)
+    if "hop_samples" in meta:
+        frames = f"one every {1000 * hop / meta['rate_hz']:g} ms"
+    else:
+        frames = f"1 + {content.window_samples} // {hop}, centred every {meta['rule']['hop_ms']:g} ms"
     clips = f"clips of {meta['window_s']:g} s at {meta['rate_hz']} Hz"
     return [
         f"Features: {content.kind}, {meta['num_frames']} frames ({frames}) x {meta['num_bins']} bins, of {clips}.",
