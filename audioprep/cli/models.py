@@ -24,11 +24,16 @@ def predict(
     failures = []
     for file in files:
         try:
-            best = predictor.predict(file)[:top]
+            ranked = predictor.predict(file)
         except AudioprepError as error:
             failures.append(str(error))
         else:
-            say(f"{file}: " + ", ".join(f"{label} {probability:.3f}" for label, probability in best))
+            given = set(predictor.given(ranked))
+            texts = [
+                f"{label} {probability:.3f}{'' if label in given or predictor.thresholds is None else ' (not given)'}"
+                for label, probability in ranked[: max(top, len(given))]
+            ]
+            say(f"{file}: {', '.join(texts)}")
     if failures:
         raise DatasetError(summarise("predict", failures, "give files that hold audio"))
 

@@ -13,6 +13,7 @@ from audioprep.dsp.arrays import Wave
 from audioprep.dsp.decide import SILENT_PEAK_DB, decide_gain, decide_part, is_silent
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
+from audioprep.dsp.temperature import scale
 from audioprep.errors import AudioError, ModelError
 from audioprep.io.audio import decode
 from audioprep.io.bundle import read_bundle
@@ -25,7 +26,13 @@ _GAIN_FACTS = ("loudness_lufs", "rms_db", "peak_db", "true_peak_db")
 class Predictor:
     """An exported classifier, ready to hear files.
 
+    Probabilities are those of the report: with the temperature that was fitted on validation clips, if there were some.
     What is longer than the bundle's window is judged by the first window of its used part, as in the pipeline.
+
+    Attributes:
+        labels: The classes.
+        thresholds: For classes of which a recording may have several: from which probability each is given. None where it
+            has one.
     """
 
     def __init__(self, folder: Path, precision: str = "int8", num_threads: int = 1) -> None:
@@ -44,6 +51,9 @@ class Predictor:
             self.labels = bundle.labels
             self._audio, self._features = bundle.about["audio"], bundle.about["features"]
             self._rate_hz = int(self._audio["rate_hz"])
+            decision = bundle.about["decision"]
+            self._outputs, self._temperature = decision["outputs"], decision["temperature"]
+            self.thresholds: dict[str, float] | None = decision["thresholds"]
             self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
             network = bundle.network(precision)
         except (LookupError, TypeError, ValueError) as error:
@@ -110,9 +120,21 @@ class Predictor:
         return np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
 
     def probabilities(self, values_NM: Float32) -> Float32:
-        """Return the probability of each class [L] for one feature matrix [N, M]."""
+        """Return the probability of each class [L] for one feature matrix [N, M], with the bundle's temperature if it has one."""
         (probability_BL,) = self._session.run(None, {"features": values_NM[None]})
+        if self._temperature is not None:
+            probability_BL = scale(probability_BL, self._outputs, self._temperature)
         return np.asarray(probability_BL[0], np.float32)
+
+    def given(self, ranked: list[tuple[str, float]]) -> list[str]:
+        """Return the labels that a recording is given: the likeliest, or where several are possible, all that reach their threshold.
+
+        Args:
+            ranked: Every class with its probability, the likeliest first, as `predict` returns them.
+        """
+        if self.thresholds is None:
+            return [ranked[0][0]]
+        return [label for label, probability in ranked if probability >= self.thresholds[label]]
 
 
 def _session(network: bytes, num_threads: int) -> onnxruntime.InferenceSession:

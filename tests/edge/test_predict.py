@@ -45,7 +45,7 @@ def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") 
     onnx.save(network, folder / "model.int8.onnx")
     sha256 = hashlib.sha256((folder / "model.int8.onnx").read_bytes()).hexdigest()
     about = {
-        "format": 1,
+        "format": 2,
         "labels": LABELS,
         "audio": {
             "rate_hz": RATE_HZ,
@@ -54,6 +54,7 @@ def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") 
             "trim": TrimRule(threshold_db=-40.0).model_dump(mode="json"),
         },
         "features": {"kind": kind, "rule": rule.model_dump(mode="json")},
+        "decision": {"outputs": "softmax", "temperature": None, "thresholds": None, "num_validation_clips": 0},
         "networks": {"int8": {"file": "model.int8.onnx", "sha256": sha256}},
     }
     (folder / "bundle.json").write_text(json.dumps(about))
@@ -129,6 +130,29 @@ def test_silence_is_refused_where_the_network_was_trained_without_it(bundle: Pat
     about["audio"]["trim"]["exclude"] = []
     (bundle / "bundle.json").write_text(json.dumps(about))
     assert np.isfinite([probability for _, probability in Predictor(bundle).predict(tmp_path / "silence.wav")]).all()
+
+
+def changed(bundle: Path, **decision: Any) -> Predictor:
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["decision"] |= decision
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    return Predictor(bundle)
+
+
+def test_a_temperature_makes_probabilities_less_sure_and_changes_no_order(bundle: Path) -> None:
+    wave_TC = tone(300.0, 0.7)[:, None]
+    sure = dict(Predictor(bundle).predict_wave(wave_TC, 44100))
+    unsure = dict(changed(bundle, temperature=2.0).predict_wave(wave_TC, 44100))
+    assert list(sure) == list(unsure) == ["low", "high"]
+    odds = [scores["low"] / scores["high"] for scores in (sure, unsure)]
+    assert odds[1] == pytest.approx(odds[0] ** 0.5, rel=1e-4)
+
+
+def test_labels_are_given_from_their_thresholds_on(bundle: Path) -> None:
+    ranked = [("low", 0.6), ("high", 0.4)]
+    assert Predictor(bundle).given(ranked) == ["low"]
+    assert changed(bundle, thresholds={"low": 0.7, "high": 0.4}).given(ranked) == ["high"]
+    assert changed(bundle, thresholds={"low": 0.7, "high": 0.5}).given(ranked) == []
 
 
 def test_a_bundle_that_was_changed_by_hand_is_one_line(bundle: Path) -> None:
