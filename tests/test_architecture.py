@@ -18,6 +18,7 @@ APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets"
 APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"steps", "model"}}
 HOMES = {
     "torch": ("model/",),
+    "transformers": ("model/archs/ast_pretrained.py",),
     "torchaudio": ("model/",),
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),
