@@ -27,6 +27,7 @@ _mel = importlib.import_module("audioprep.dsp.mel")
 PREPROCESSOR = "preprocessor_config.json"
 _DB = 10.0 / np.log(10.0)
 _PRE_EMPHASIS = 0.97
+_FLOOR_DB = -100.0
 _FILTERS = ("n_fft", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm")
 
 
@@ -59,11 +60,12 @@ def ast_front(folder: Path, features: Mapping[str, Any]) -> tuple[Tensor, Tensor
     filters_MF = _mel.mel_filterbank(
         settings["resample.rate_hz"], *(settings[f"features.logmel.{name}"] for name in _FILTERS)
     )
-    angle_F = np.linspace(0.0, np.pi, filters_MF.shape[1])
-    lift_F = 1 + _PRE_EMPHASIS**2 - 2 * _PRE_EMPHASIS * np.cos(angle_F)
-    lift_M = (filters_MF @ lift_F) / np.maximum(filters_MF.sum(axis=1), np.finfo(np.float32).tiny)
-    lift_db_M = 10 * np.log10(np.maximum(lift_M, (1 - _PRE_EMPHASIS) ** 2))
-    mean_M = torch.from_numpy(float(own["mean"]) * _DB - lift_db_M).float()
+    lift_F = 1 + _PRE_EMPHASIS**2 - 2 * _PRE_EMPHASIS * np.cos(np.linspace(0.0, np.pi, filters_MF.shape[1]))
+    weight_M = filters_MF.sum(axis=1)
+    is_empty_M = weight_M == 0
+    lift_db_M = 10 * np.log10(np.where(is_empty_M, 1.0, filters_MF @ lift_F / np.where(is_empty_M, 1.0, weight_M)))
+    # A band so narrow that no bin of the transform is in it holds the floor throughout: it is given as the mean.
+    mean_M = torch.from_numpy(np.where(is_empty_M, _FLOOR_DB, float(own["mean"]) * _DB - lift_db_M)).float()
     return mean_M, torch.full_like(mean_M, 2 * float(own["std"]) * _DB)
 
 
