@@ -20,9 +20,9 @@ def main(dataset: str) -> None:
         "loudness": params.loudness_rule(dataset).model_dump(mode="json"),
         "trim": params.trim_rule(dataset).model_dump(mode="json"),
     }
-    models, metrics = Path("models", dataset), Path("reports", dataset, "metrics.json")
+    models, results = Path("models", dataset), Path("reports", dataset)
     rule = load_training_params().export
-    export(Layout.in_project(dataset).data, models / "checkpoints", metrics, models / "bundle", rule, audio)
+    export(Layout.in_project(dataset).data, models / "checkpoints", results, models / "bundle", rule, audio)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"step
 HOMES = {
     "audiomentations": ("dsp/wave_augment.py",),
     "torch": ("model/", "dsp/embedding.py"),
-    "transformers": ("dsp/embedding.py",),
+    "transformers": ("dsp/embedding.py", "model/archs/ast_pretrained.py"),
     "torchaudio": ("model/",),
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),

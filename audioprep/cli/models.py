@@ -24,11 +24,16 @@ def predict(
     failures = []
     for file in files:
         try:
-            best = predictor.predict(file)[:top]
+            ranked = predictor.predict(file)
         except AudioprepError as error:
             failures.append(str(error))
         else:
-            say(f"{file}: " + ", ".join(f"{label} {probability:.3f}" for label, probability in best))
+            given = set(predictor.given(ranked))
+            texts = [
+                f"{label} {probability:.3f}{'' if label in given or predictor.thresholds is None else ' (not given)'}"
+                for label, probability in ranked[: max(top, len(given))]
+            ]
+            say(f"{file}: {', '.join(texts)}")
     if failures:
         raise DatasetError(summarise("predict", failures, "give files that hold audio"))
 
@@ -48,9 +53,10 @@ def models(
     rows = []
     for name, arch in ARCHS.items():
         try:
-            cost = cost_of(rule.model_copy(update={"arch": name}), Shapes(num_frames, num_bins, num_classes))
-        except ModelError:
-            costs = ("-", "too few frames or bins")
+            own = rule if name == rule.arch else rule.model_copy(update={"arch": name, "init_checkpoint": None})
+            cost = cost_of(own, Shapes(num_frames, num_bins, num_classes))
+        except ModelError as error:
+            costs = ("-", "needs audioprep[hf]" if "audioprep[hf]" in str(error) else "too few frames or bins")
         else:
             costs = (f"{cost.num_parameters:,}", f"{cost.num_multiply_adds / 1e6:,.1f} M")
         rows.append((name, *costs, ", ".join(("pool", *arch.settings)), arch.stays_float or "-", arch.about))

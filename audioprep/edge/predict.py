@@ -3,7 +3,7 @@
 Shape letters: T samples, N frames, M bins, L classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from audioprep.dsp.decide import SILENT_PEAK_DB, decide_gain, decide_part, is_si
 from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
+from audioprep.dsp.temperature import scale
 from audioprep.dsp.window import num_windows
 from audioprep.errors import AudioError, ModelError
 from audioprep.io.audio import decode
@@ -28,8 +29,14 @@ _GAIN_FACTS = ("loudness_lufs", "rms_db", "peak_db", "true_peak_db")
 class Predictor:
     """An exported classifier, ready to hear files.
 
+    Probabilities are those of the report: with the temperature that was fitted on validation clips, if there were some.
     What is longer than the bundle's window is judged by the first window of its used part, or where the pipeline made
     several of each recording, by the mean over all of them.
+
+    Attributes:
+        labels: The classes.
+        thresholds: For classes of which a recording may have several: from which probability each is given. None where it
+            has one.
     """
 
     def __init__(self, folder: Path, precision: str = "int8", num_threads: int = 1) -> None:
@@ -48,6 +55,9 @@ class Predictor:
             self.labels = bundle.labels
             self._audio, self._features = bundle.about["audio"], bundle.about["features"]
             self._rate_hz = int(self._audio["rate_hz"])
+            decision = bundle.about["decision"]
+            self._outputs, self._temperature = decision["outputs"], decision["temperature"]
+            self.thresholds: dict[str, float] | None = decision["thresholds"]
             self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
             self._denoise = denoiser(self._features.get("denoise"), self._rate_hz)
             network = bundle.network(precision)
@@ -84,7 +94,7 @@ class Predictor:
         Raises:
             AudioError: There is no sound in it, and the network was trained without silence.
         """
-        probability_L = np.mean([self.probabilities(own_NM) for own_NM in self.features(wave_TC, rate_hz)], axis=0)
+        probability_L = self.probabilities(self.features(wave_TC, rate_hz))
         order_L = np.argsort(-probability_L, kind="stable")
         return [(self.labels[index], float(probability_L[index])) for index in order_L]
 
@@ -120,10 +130,27 @@ class Predictor:
             values_NM = self._kernel(windowed(clear_T, cut, window_samples))
             yield np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
 
-    def probabilities(self, values_NM: Float32) -> Float32:
-        """Return the probability of each class [L] for one feature matrix [N, M]."""
-        (probability_BL,) = self._session.run(None, {"features": values_NM[None]})
-        return np.asarray(probability_BL[0], np.float32)
+    def probabilities(self, windows: Iterable[Float32]) -> Float32:
+        """Return the probability of each class [L] of a recording: the mean over its windows, at the bundle's temperature if it has one.
+
+        Args:
+            windows: Feature matrices [N, M].
+        """
+        scores = [self._session.run(None, {"features": values_NM[None]})[0] for values_NM in windows]
+        probability_1L = np.mean(scores, axis=0)
+        if self._temperature is not None:
+            probability_1L = scale(probability_1L, self._outputs, self._temperature)
+        return np.asarray(probability_1L[0], np.float32)
+
+    def given(self, ranked: list[tuple[str, float]]) -> list[str]:
+        """Return the labels that a recording is given: the likeliest, or where several are possible, all that reach their threshold.
+
+        Args:
+            ranked: Every class with its probability, the likeliest first, as `predict` returns them.
+        """
+        if self.thresholds is None:
+            return [ranked[0][0]]
+        return [label for label, probability in ranked if probability >= self.thresholds[label]]
 
 
 def _session(network: bytes, num_threads: int) -> onnxruntime.InferenceSession:

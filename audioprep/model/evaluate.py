@@ -21,6 +21,7 @@ import torch
 
 from audioprep.config.training import EvaluateRule
 from audioprep.console import say, track
+from audioprep.dsp.temperature import scale
 from audioprep.engine import fresh_folder
 from audioprep.errors import ModelError
 from audioprep.io.groups import read_groups, read_parts
@@ -29,7 +30,7 @@ from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.judge import judge, summarise
 from audioprep.model.loop import predict
-from audioprep.model.metrics.calibration import fit_temperature, log_loss, scale
+from audioprep.model.metrics.calibration import fit_temperature, log_loss
 from audioprep.model.metrics.decisions import (
     DEFAULT_THRESHOLD,
     best_thresholds,

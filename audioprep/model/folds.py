@@ -29,7 +29,18 @@ from audioprep.io.parquet import read_split
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
-_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "losses", "nets", "panns_front_end", "pools")
+_CODE = (
+    "ast_front_end",
+    "augment",
+    "batches",
+    "checkpoints",
+    "corpus",
+    "loop",
+    "losses",
+    "nets",
+    "panns_front_end",
+    "pools",
+)
 _POLL_S = 0.2
 
 
@@ -125,13 +136,20 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
         inputs.append(copied)
     inputs += [folder / f"{name}.py" for name in _CODE] + sorted(folder.glob("archs/*.py"))
     if model.init_checkpoint is not None:
-        inputs.append(Path(model.init_checkpoint))
+        inputs += _files_of(Path(model.init_checkpoint))
     try:
         hashes = [file_sha256(path) for path in inputs]
     except OSError as error:
         raise ModelError(f"{error.filename}: expected a file, found none; run the stage that makes it") from None
     rules = [model.model_dump(mode="json"), train.model_dump(mode="json", exclude={"folds"})]
     return fingerprint(hashes, rules, version("torch"))
+
+
+def _files_of(checkpoint: Path) -> list[Path]:
+    """Return the files of a checkpoint: itself, or config and weights in a folder."""
+    if not checkpoint.is_dir():
+        return [checkpoint]
+    return [path for path in sorted(checkpoint.iterdir()) if path.suffix in (".json", ".safetensors")]
 
 
 def _run(jobs: Sequence[FoldJob]) -> Iterator[None]:

@@ -46,7 +46,7 @@ def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") 
     onnx.save(network, folder / "model.int8.onnx")
     sha256 = hashlib.sha256((folder / "model.int8.onnx").read_bytes()).hexdigest()
     about = {
-        "format": 1,
+        "format": 2,
         "labels": LABELS,
         "audio": {
             "rate_hz": RATE_HZ,
@@ -55,6 +55,7 @@ def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") 
             "trim": TrimRule(threshold_db=-40.0).model_dump(mode="json"),
         },
         "features": {"kind": kind, "rule": rule.model_dump(mode="json")},
+        "decision": {"outputs": "softmax", "temperature": None, "thresholds": None, "num_validation_clips": 0},
         "networks": {"int8": {"file": "model.int8.onnx", "sha256": sha256}},
     }
     (folder / "bundle.json").write_text(json.dumps(about))
@@ -101,7 +102,7 @@ def test_a_long_file_is_judged_by_all_its_windows_where_the_pipeline_made_them(b
     windows = list(predictor.features(half, 44100))
     assert len(windows) == 5, "at 0, 0.5, 1, 1.5 and 2 s of 3"
     np.testing.assert_array_equal(windows[0], next(Predictor(bundle).features(half, 44100)))
-    mean_L = np.mean([predictor.probabilities(values_NM) for values_NM in windows], axis=0)
+    mean_L = np.mean([predictor.probabilities([values_NM]) for values_NM in windows], axis=0)
     best = dict(predictor.predict_wave(half, 44100))
     assert [best[label] for label in LABELS] == pytest.approx(mean_L.tolist())
     assert (first[0][0], max(best, key=lambda label: best[label])) == ("low", "high")
@@ -161,6 +162,29 @@ def test_silence_is_refused_where_the_network_was_trained_without_it(bundle: Pat
     about["audio"]["trim"]["exclude"] = []
     (bundle / "bundle.json").write_text(json.dumps(about))
     assert np.isfinite([probability for _, probability in Predictor(bundle).predict(tmp_path / "silence.wav")]).all()
+
+
+def changed(bundle: Path, **decision: Any) -> Predictor:
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["decision"] |= decision
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    return Predictor(bundle)
+
+
+def test_a_temperature_makes_probabilities_less_sure_and_changes_no_order(bundle: Path) -> None:
+    wave_TC = tone(300.0, 0.7)[:, None]
+    sure = dict(Predictor(bundle).predict_wave(wave_TC, 44100))
+    unsure = dict(changed(bundle, temperature=2.0).predict_wave(wave_TC, 44100))
+    assert list(sure) == list(unsure) == ["low", "high"]
+    odds = [scores["low"] / scores["high"] for scores in (sure, unsure)]
+    assert odds[1] == pytest.approx(odds[0] ** 0.5, rel=1e-4)
+
+
+def test_labels_are_given_from_their_thresholds_on(bundle: Path) -> None:
+    ranked = [("low", 0.6), ("high", 0.4)]
+    assert Predictor(bundle).given(ranked) == ["low"]
+    assert changed(bundle, thresholds={"low": 0.7, "high": 0.4}).given(ranked) == ["high"]
+    assert changed(bundle, thresholds={"low": 0.7, "high": 0.5}).given(ranked) == []
 
 
 def test_a_bundle_that_was_changed_by_hand_is_one_line(bundle: Path) -> None:
