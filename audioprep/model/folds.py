@@ -134,19 +134,18 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
 
 
 class EpochNotes:
-    """What the line of progress says after each epoch: the latest numbers of the folds, as their mean."""
+    """What the line of progress says after each epoch: the numbers of that fold, the last that it has of each."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, dict[int, float]] = {"train_loss": {}, "valid_accuracy": {}}
+        self._valid: dict[int, float] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> str:
         """Return the line, given one more row of a fold's history."""
-        for name, of_fold in self._latest.items():
-            if name in row:
-                of_fold[row["fold"]] = row[name]
-        losses, accuracies = ([*of_fold.values()] for of_fold in self._latest.values())
-        valid = f", valid {sum(accuracies) / len(accuracies):.0%}" if accuracies else ""
-        return f"loss {sum(losses) / len(losses):.2f}{valid}"
+        fold = row["fold"]
+        if "valid_accuracy" in row:
+            self._valid[fold] = row["valid_accuracy"]
+        valid = f", valid {self._valid[fold]:.0%}" if fold in self._valid else ""
+        return f"fold {fold} loss {row['train_loss']:.2f}{valid}"
 
 
 def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:

@@ -66,6 +66,8 @@ def _means(epochs: Sequence[Mapping[str, str]], column: str) -> Iterator[tuple[f
 def _write_curves(path: Path, x: str, curves: Mapping[str, Any], predictions: Predictions) -> None:
     """Write one row a point of the grid: `macro`, `micro`, and a column for each class, by its name."""
     columns = [curves[x], curves["macro"], curves["micro"], *curves["classes"]]
+    if x == "fpr":  # at rate 0 the curve has risen already
+        columns = [np.append(np.where(np.isnan(column[0]), np.nan, 0.0), column) for column in columns]
     # A class may be called macro.
     names = [x, "macro", "micro", *(f"class {label}" for label in predictions.classes)]
     _write(path, names, zip(*columns, strict=True))

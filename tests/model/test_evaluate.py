@@ -59,6 +59,9 @@ def test_plots_are_what_dvc_reads(report: Path) -> None:
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows] == [str(epoch + 1) for epoch in range(QUICK.epochs)]
         assert all(0 < float(row[column]) < 3 for row in rows)
+    with (report / "plots/roc.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [rows[place][name] for place in (0, -1) for name in ("fpr", "macro", "class bell")] == [*"000111"]
     assert (report / "history.csv").read_text().startswith("fold,epoch,lr,train_loss,valid_loss,valid_accuracy\n")
 
 
