@@ -24,6 +24,8 @@ _TEMPLATE = "page.html.j2"
 _NUM_CONFUSIONS = 10
 # With more classes than this a number no longer fits into a cell of the matrix.
 _MAX_CLASSES_WITH_NUMBERS = 24
+# A matrix of more classes is too fine to be looked at, and too much to be loaded.
+_MAX_CLASSES_IN_MATRIX = 100
 # So few bars leave room for another chart below them.
 _FEW_CLASSES = 14
 _KINDS_OF_FREQUENCY = ("logmel", "spectrogram")
@@ -86,7 +88,9 @@ def write_report(path: Path, data: Path, results: Results) -> None:
             bin_marks=_bin_marks(results.about["meta"]["features"]),
             heard=results.heard,
             augmented=results.augmented,
-            matrix=[] if counts_LL is None else _matrix(counts_LL, classes),
+            matrix=_matrix(counts_LL, classes)
+            if counts_LL is not None and len(classes) <= _MAX_CLASSES_IN_MATRIX
+            else [],
             has_numbers=len(classes) <= _MAX_CLASSES_WITH_NUMBERS,
             confusions=[] if counts_LL is None else _confusions(counts_LL, classes),
             thresholds=_thresholds(results.calibration),
