@@ -39,6 +39,7 @@ HOMES = {
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/", "model/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),
+    "PIL": ("model/report/media.py",),
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audioprep.config.training import EvaluateRule
+from audioprep.config.training import EvaluateRule, TrainRule
 from audioprep.console import say, track
 from audioprep.dsp.temperature import scale
 from audioprep.engine import fresh_folder
@@ -34,18 +34,17 @@ from audioprep.model.metrics.calibration import fit_temperature, log_loss
 from audioprep.model.metrics.decisions import (
     DEFAULT_THRESHOLD,
     best_thresholds,
-    confusion,
     decide_one,
     decide_several,
 )
+from audioprep.model.metrics.ranking import pr_curves, roc_curves
 from audioprep.model.plots import write_plots
-from audioprep.model.report.page import write_report
+from audioprep.model.report.augmented import augmented
+from audioprep.model.report.listen import listen
+from audioprep.model.report.page import Results, write_report
 from audioprep.model.robustness import ScoredFold, degraded_scores
 from audioprep.model.trained import check_fits, read_training
 from audioprep.model.windows import over_recordings, recording_ids
-
-# Wrong clips that the report lists.
-_NUM_ERRORS = 12
 
 Ints = npt.NDArray[np.int64]
 
@@ -84,24 +83,33 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     details["robustness"] = _degraded(data, corpus, loaded, folds, predictions, rule)
     if corpus.recordings is not None:
         details["windows"] = _of_windows(corpus, folds, groups)
+    curves = {
+        "roc": roc_curves(predictions.truth_KL, predictions.scores_KL),
+        "pr": pr_curves(predictions.truth_KL, predictions.scores_KL),
+    }
+    fitted = {f"fold{fold.fold}": fold.calibration for fold in folds}
+    history = checkpoints / "history.csv"
     fresh_folder(out)
     write_predictions(out / NAME, predictions)
-    write_plots(out / "plots", predictions, details["calibration"])
-    shutil.copyfile(checkpoints / "history.csv", out / "history.csv")
+    write_plots(out / "plots", predictions, curves, details["calibration"], history)
+    shutil.copyfile(history, out / "history.csv")
     _write_json(out / "metrics.json", head)
     _write_json(out / "details.json", details)
-    _write_json(out / "calibration.json", {f"fold{fold.fold}": fold.calibration for fold in folds})
-    write_report(
-        out / "report.html",
-        data,
-        metrics={"accuracy": details["pooled_accuracy"], "accuracy_std": 0.0, **details, **head},
+    _write_json(out / "calibration.json", fitted)
+    rule_of_training = training.get("rule")
+    results = Results(
+        head=head,
+        details=details,
+        calibration=fitted,
+        predictions=predictions,
+        curves=curves,
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
-        counts_LL=None if corpus.is_multi_label else _confusion(predictions),
-        bins=details["calibration"],
-        errors=[] if corpus.is_multi_label else _errors(predictions),
-        history=checkpoints / "history.csv",
+        heard=listen(data, corpus, predictions),
+        augmented=augmented(corpus, first, TrainRule(**rule_of_training)) if rule_of_training else [],
+        history=history,
     )
+    write_report(out / "report.html", data, results)
     _tell(data.name, out, head, folds, rule)
     return head
 
@@ -230,28 +238,6 @@ def _of_windows(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> dict[s
 def _calibrated(folds: list[_Fold]) -> npt.NDArray[np.float64] | None:
     parts = [fold.calibrated_KL for fold in folds if fold.calibrated_KL is not None]
     return np.concatenate(parts) if len(parts) == len(folds) else None
-
-
-def _confusion(predictions: Predictions) -> Ints:
-    true_K, predicted_K = (given_KL.argmax(axis=1) for given_KL in (predictions.truth_KL, predictions.decided_KL))
-    return confusion(true_K, predicted_K, len(predictions.classes))
-
-
-def _errors(predictions: Predictions) -> list[dict[str, Any]]:
-    """Return the wrong clips that were most confidently wrong."""
-    errors: list[dict[str, Any]] = []
-    for row in np.flatnonzero(~predictions.is_right_K):
-        best = int(predictions.decided_KL[row].argmax())
-        errors.append(
-            {
-                "id": predictions.ids[row],
-                "fold": int(predictions.folds_K[row]),
-                "label": predictions.classes[int(predictions.truth_KL[row].argmax())],
-                "predicted": predictions.classes[best],
-                "probability": float(predictions.scores_KL[row, best]),
-            }
-        )
-    return sorted(errors, key=lambda error: (-error["probability"], error["id"]))[:_NUM_ERRORS]
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -102,13 +102,14 @@ def train_folds(
     jobs = [FoldJob(data, split, model, train, fold, work) for fold in folds]
     todo = [job for job in jobs if not job.record.exists()]
     epochs = _run(todo)
-    for _ in track(epochs, f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs, "epoch"):
+    label, total = f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs
+    for _ in track(epochs, label, total, "epoch", EpochNotes()):
         pass
     records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
     fresh_folder(out)
     for job in jobs:
         shutil.copyfile(job.done, out / job.done.name)
-    summary = _write_summary(out, folds, records)
+    summary = _write_summary(out, folds, train, records)
     costs = {out / job.done.name: record["cpu_seconds"] for job, record in zip(jobs, records, strict=True)}
     if log is not None:
         _log_costs(log, costs)
@@ -152,8 +153,23 @@ def _files_of(checkpoint: Path) -> list[Path]:
     return [path for path in sorted(checkpoint.iterdir()) if path.suffix in (".json", ".safetensors")]
 
 
-def _run(jobs: Sequence[FoldJob]) -> Iterator[None]:
-    """Train folds side by side, and yield after each epoch of any of them."""
+class EpochNotes:
+    """What the line of progress says after each epoch: the numbers of that fold, the last that it has of each."""
+
+    def __init__(self) -> None:
+        self._valid: dict[int, float] = {}
+
+    def __call__(self, row: Mapping[str, Any]) -> str:
+        """Return the line, given one more row of a fold's history."""
+        fold = row["fold"]
+        if "valid_accuracy" in row:
+            self._valid[fold] = row["valid_accuracy"]
+        valid = f", valid {self._valid[fold]:.0%}" if fold in self._valid else ""
+        return f"fold {fold} loss {row['train_loss']:.2f}{valid}"
+
+
+def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
+    """Train folds side by side, and yield the row of the history after each epoch of any of them."""
     if not jobs:
         return
     context = multiprocessing.get_context("spawn")
@@ -165,10 +181,10 @@ def _run(jobs: Sequence[FoldJob]) -> Iterator[None]:
             while not all(future.done() for future in futures):
                 _raise_failures(futures)
                 try:
-                    finished_epochs.get(timeout=_POLL_S)
+                    row = finished_epochs.get(timeout=_POLL_S)
                 except queue.Empty:
                     continue
-                yield
+                yield row
             _raise_failures(futures)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -199,12 +215,12 @@ def _start_worker(finished_epochs: Any) -> None:
     torch.set_num_threads(1)
 
 
-def _report_epoch() -> None:
-    """Report one epoch; end with the parent, so that a killed run leaves no worker behind."""
+def _report_epoch(row: dict[str, Any]) -> None:
+    """Report one epoch by its row of the history; end with the parent, so that a killed run leaves no worker behind."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)
-    _finished_epochs.put(None)
+    _finished_epochs.put(row)
 
 
 def _train_one(job: FoldJob) -> None:
@@ -239,7 +255,9 @@ def _train_one(job: FoldJob) -> None:
     job.state.unlink(missing_ok=True)
 
 
-def _write_summary(out: Path, folds: Sequence[int], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _write_summary(
+    out: Path, folds: Sequence[int], train: TrainRule, records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     with (out / "history.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, HISTORY_COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
@@ -248,6 +266,7 @@ def _write_summary(out: Path, folds: Sequence[int], records: Sequence[dict[str, 
     summary = {
         "folds": list(folds),
         "torch": version("torch"),
+        "rule": train.model_dump(mode="json", exclude={"folds"}),
         "per_fold": [
             {key: value for key, value in record.items() if key not in {"history", "cpu_seconds"}} for record in records
         ],

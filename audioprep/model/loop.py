@@ -59,7 +59,12 @@ class FoldResult:
 
 
 def train_fold(
-    corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path, on_epoch: Callable[[], None]
+    corpus: Corpus,
+    model: ModelRule,
+    train: TrainRule,
+    fold: int,
+    state: Path,
+    on_epoch: Callable[[dict[str, Any]], None],
 ) -> FoldResult:
     """Train the classifier for one tested fold.
 
@@ -70,7 +75,7 @@ def train_fold(
         train: The schedule.
         fold: The tested fold.
         state: File in which training can go on after a kill.
-        on_epoch: Called after each epoch.
+        on_epoch: Called after each epoch with its row of the history.
 
     Raises:
         ModelError: There is too little to train on, or the loss is no longer finite.
@@ -78,7 +83,7 @@ def train_fold(
     run = _Run(corpus, model, train, fold, state)
     for epoch in range(run.next_epoch, train.epochs):
         run.train_epoch(epoch)
-        on_epoch()
+        on_epoch(run.history[-1])
     return run.result()
 
 

@@ -35,7 +35,7 @@ _KINDS = ("logmel", "mfcc")
 _MADE = {"white": white_noise, "pink": pink_noise}
 
 Floats = npt.NDArray[np.float32]
-Degrade = Callable[["_Clip", np.random.Generator], npt.NDArray[Any]]
+Degrade = Callable[["WindowedClip", np.random.Generator], npt.NDArray[Any]]
 
 
 class ScoredFold(NamedTuple):
@@ -50,8 +50,8 @@ class ScoredFold(NamedTuple):
     rows_K: Ints
 
 
-class _Clip(NamedTuple):
-    """What is degraded: the window [T] of a clip, and the mean power of the sound in it."""
+class WindowedClip(NamedTuple):
+    """The window [T] of a clip, as its features had it, and the mean power of the sound in it."""
 
     window_T: npt.NDArray[Any]
     power: float
@@ -82,7 +82,7 @@ def degraded_scores(
     # As stored, but for int8, whose steps are a clip's own.
     dtype = np.float16 if corpus.shards.dtype == np.float16 else np.float32
     conditions = _conditions(data.parent, rule, meta["rate_hz"])
-    shards = _shard_numbers(data)
+    shards = shard_numbers(data)
     kernel = feature_kernel(meta["kind"], meta["rule"], meta["rate_hz"])
     denoise = denoiser(meta.get("denoise"), meta["rate_hz"])
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -91,7 +91,7 @@ def degraded_scores(
             places[corpus.ids[row]].append((number, place))
     found = {name: [np.zeros((len(t.rows_K), len(corpus.classes)), np.float32) for t in tests] for name in conditions}
     num_found = 0
-    for clips in _read(data, shards, set(places), meta):
+    for clips in read_clips(data, shards, set(places), meta):
         num_found += len(clips)
         for name, degrade in conditions.items():
             # The noise of a clip depends on nothing but the clip and the seed: it is the same at every level.
@@ -146,7 +146,7 @@ def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random
             "the same resample.rate_hz"
         )
     waves: list[npt.NDArray[Any]] = []
-    for shard in _shard_numbers(data):
+    for shard in shard_numbers(data):
         used = {cut["id"] for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["custom"]["used"]}
         for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)):
             if clip in used and len(waves) < _MAX_NOISES and np.any(wave_T := decode_stored(sound)):
@@ -156,8 +156,17 @@ def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random
     return lambda num_samples, rng: part_of_noise(waves[int(rng.integers(len(waves)))], num_samples, rng)
 
 
-def _read(data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, Any]) -> Iterator[dict[str, _Clip]]:
-    """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had."""
+def read_clips(
+    data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, Any]
+) -> Iterator[dict[str, WindowedClip]]:
+    """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had.
+
+    Args:
+        data: The corpus's folder, `data/<ds>`.
+        shards: What `shard_numbers` returns.
+        wanted: Ids of clips.
+        meta: What the feature shards say of themselves.
+    """
     rate_hz, num_samples = meta["rate_hz"], round(meta["window_s"] * meta["rate_hz"])
     for shard in shards:
         cuts = defaultdict(list)
@@ -174,11 +183,16 @@ def _read(data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, A
                 decided = part_in_samples(cut, rate_hz)
                 part_T = windowed(wave_T, decided, min(num_samples, decided["stop"] - decided["start"]))
                 power = float(np.mean(np.square(part_T, dtype=np.float64)))
-                clips[cut["id"]] = _Clip(windowed(wave_T, decided, num_samples), power)
+                clips[cut["id"]] = WindowedClip(windowed(wave_T, decided, num_samples), power)
         yield clips
 
 
-def _shard_numbers(data: Path) -> list[int]:
+def shard_numbers(data: Path) -> list[int]:
+    """Return the numbers of the audio shards that hold clips.
+
+    Raises:
+        ModelError: Audio or cuts are missing.
+    """
     if not (data / "audio" / "shar").is_dir() or not (data / "cuts").is_dir():
         raise ModelError(
             f"evaluate.robustness: expected the audio and cuts of {data}, found none; get them by `audioprep restore "

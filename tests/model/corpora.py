@@ -15,6 +15,9 @@ import torch
 import transformers
 
 from audioprep.config.training import ModelRule, TrainRule
+from audioprep.engine.index import write_index
+from audioprep.io.audio import encode_flac
+from audioprep.io.shar import cuts_name, tar_name, write_audio_tar, write_cuts
 from audioprep.model.archs.registry import ARCHS
 
 SPLIT = "official-5fold"
@@ -117,6 +120,23 @@ def write_split(
     header["sha256"] = "0" * 64
     metadata = {"audioprep": json.dumps(header, sort_keys=True)}
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
+
+
+def write_sounds(data: Path, ids: Sequence[str], *, window_s: float = 0.4, rate_hz: int = 16000) -> None:
+    """Write audio shards and cuts of clips: each is a tone of its own."""
+    shar = data / "audio/shar"
+    shar.mkdir(parents=True)
+    (data / "cuts").mkdir()
+    time_T = np.arange(round(window_s * rate_hz)) / rate_hz
+    tones = [
+        encode_flac(0.1 * np.sin(2 * np.pi * (300 + 40 * n) * time_T, dtype=np.float32), rate_hz)
+        for n in range(len(ids))
+    ]
+    write_audio_tar(shar / tar_name(0), zip(ids, tones, [len(time_T)] * len(ids), strict=True), rate_hz)
+    custom = {"gain_db": 6.0, "pad": "zeros", "used": True}
+    cuts = [{"id": clip, "start": 0.0, "duration": window_s, "custom": custom} for clip in ids]
+    write_cuts(data / "cuts" / cuts_name(0), cuts)
+    write_index(data / "audio", {"rule": {"rate_hz": rate_hz}, "shards": [{"shard": 0, "rows": len(ids)}]})
 
 
 def write_toy_corpus(root: Path, *, num_clips: int = 60, noise: float = 3.0, several: bool = False) -> None:

@@ -32,7 +32,7 @@ def train(
 ) -> FoldResult:
     epochs = []
 
-    def on_epoch() -> None:
+    def on_epoch(row: dict[str, Any]) -> None:
         epochs.append(1)
         if len(epochs) == stop_after:
             raise KeyboardInterrupt
@@ -138,7 +138,7 @@ def test_the_state_of_another_fold_is_refused(corpus: Corpus, tmp_path: Path, mo
     monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
     train(corpus, tmp_path / "1.pt", SHORT.model_copy(update={"epochs": 1}))
     with pytest.raises(ModelError, match=r"1.pt: expected the state of fold 2, got fold 1; delete it"):
-        train_fold(corpus, SMALL_MODEL, SHORT, 2, tmp_path / "1.pt", lambda: None)
+        train_fold(corpus, SMALL_MODEL, SHORT, 2, tmp_path / "1.pt", lambda row: None)
 
 
 def test_the_tested_fold_decides_nothing(corpus: Corpus, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def corpus(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def test_every_network_trains_an_epoch_comes_back_and_is_exported(arch: str, corpus: Corpus, tmp_path: Path) -> None:
     rule = rule_of(arch)
     schedule = QUICK.model_copy(update={"epochs": 1, "batch_size": 36, "precision": "bf16", "time_crop": 0.8})
-    result = train_fold(corpus, rule, schedule, 1, tmp_path / "state.pt", lambda: None)
+    result = train_fold(corpus, rule, schedule, 1, tmp_path / "state.pt", lambda row: None)
     save_checkpoint(tmp_path / "fold1.pt", result.classifier, rule, result.shapes, {})
     values_KNM = corpus.values(np.arange(4))
     expected_KL = predict(result.classifier.eval(), values_KNM)
@@ -111,10 +111,10 @@ def test_every_network_trains_an_epoch_comes_back_and_is_exported(arch: str, cor
 def test_a_frozen_body_is_what_it_was_after_training(corpus: Corpus, tmp_path: Path) -> None:
     schedule = QUICK.model_copy(update={"epochs": 2})
     first_rule = ModelRule.model_validate({"width": 4, "init_checkpoint": None})
-    first = train_fold(corpus, first_rule, schedule, 2, tmp_path / "first.state.pt", lambda: None)
+    first = train_fold(corpus, first_rule, schedule, 2, tmp_path / "first.state.pt", lambda row: None)
     save_checkpoint(tmp_path / "first.pt", first.classifier, first_rule, first.shapes, {})
     rule = ModelRule.model_validate({"width": 4, "init_checkpoint": str(tmp_path / "first.pt"), "freeze": True})
-    second = train_fold(corpus, rule, schedule, 1, tmp_path / "second.state.pt", lambda: None)
+    second = train_fold(corpus, rule, schedule, 1, tmp_path / "second.state.pt", lambda row: None)
     before, after = first.classifier.state_dict(), second.classifier.state_dict()
     assert {name for name in after if not torch.equal(before[name], after[name])} == {
         "trunk.head.weight",
@@ -135,7 +135,7 @@ def test_crops_too_short_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"train.time_crop: expected crops of at least 16 frames .*, got 12 of 41; rai"
     ):
-        train_fold(corpus, ModelRule(arch="cnn6"), schedule, 1, tmp_path / "state.pt", lambda: None)
+        train_fold(corpus, ModelRule(arch="cnn6"), schedule, 1, tmp_path / "state.pt", lambda row: None)
 
 
 @pytest.mark.parametrize(("arch", "side"), [("cnn10", 16), ("cnn14", 32), ("mobilenetv2", 32), ("ast", 16)])
