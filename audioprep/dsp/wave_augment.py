@@ -19,7 +19,6 @@ import numpy as np
 
 from audioprep.config.augment import AugmentRule
 from audioprep.dsp.arrays import Float32, Wave, check_mono
-from audioprep.dsp.degrade import with_reverb
 from audioprep.dsp.window import fit
 
 Transform = Callable[[Float32, int], Float32]
@@ -83,7 +82,7 @@ def _chance_of(seed: int, clip_id: str, copy: int) -> Iterator[None]:
 @lru_cache(maxsize=4)
 def _transforms(rule: AugmentRule, sounds: Sounds) -> Sequence[Transform]:
     """Return what is done to a clip, in the order of how a sound comes about: source, room, noise, microphone."""
-    import audiomentations as am  # a second: librosa and scipy.signal come with it
+    import audiomentations as am  # a second, with librosa and scipy.signal
 
     speed, semitones, share = rule.time_stretch.max_factor, rule.pitch_shift.max_semitones, rule.shift.max_share
     (low_snr_db, high_snr_db), (low_db, high_db) = rule.background.snr_db, rule.gain.range_db
@@ -126,5 +125,7 @@ class _AtItsPower:
 
 
 def _in_synthetic_room(wave_T: Float32, rate_hz: int, rt60_s: tuple[float, float]) -> Float32:
+    from audioprep.dsp.degrade import with_reverb  # it brings scipy.signal, which takes as long
+
     rng = np.random.default_rng(random.getrandbits(64))
     return with_reverb(wave_T, rate_hz, random.uniform(*rt60_s), rng).astype(np.float32)  # noqa: S311 - no secret

@@ -17,26 +17,31 @@ _MAX_SOUNDS = 100
 _MAX_S = 30.0
 
 
-def sounds_identity(rule: AugmentRule, corpora: Path, rate_hz: int) -> list[list[str]]:
+def sounds_identity(rule: AugmentRule, data: Path, rate_hz: int) -> list[list[str]]:
     """Return what decides the sounds that clips are changed with: the corpora, and hashes of what was made of them.
 
     Args:
         rule: Names corpora, `musan`, or labels of them, `musan/noise`.
-        corpora: The folder that they lie in.
+        data: Folder of the corpus whose clips are changed; the others lie beside it.
         rate_hz: The sampling rate that is wanted.
 
     Raises:
-        ConfigError: There is no such corpus, or it has another rate.
+        ConfigError: There is no such corpus, it has another rate, or it is the one whose clips are changed.
     """
     found = []
     for where, names in _named(rule):
         for name in names:
             corpus, _, _ = name.partition("/")
-            folders = corpora / corpus / "audio", corpora / corpus / "cuts"
+            folders = data.parent / corpus / "audio", data.parent / corpus / "cuts"
+            if folders[0].parent == data:
+                raise ConfigError(
+                    f"{where}: expected another corpus than '{corpus}' itself, whose tested clips would be heard in training; "
+                    "name another"
+                )
             if not all((folder / INDEX_NAME).is_file() for folder in folders):
                 raise ConfigError(
                     f"{where}: expected a prepared corpus, got '{corpus}', of which there are no audio and cuts in "
-                    f"{corpora / corpus}; run `audioprep prepare {corpus}`"
+                    f"{data.parent / corpus}; run `audioprep prepare {corpus}`"
                 )
             if (rate := read_index(folders[0])["rule"]["rate_hz"]) != rate_hz:
                 raise ConfigError(

@@ -110,7 +110,7 @@ def _tasks(
             f"augment.band_pass.centre_hz: expected less than {rate_hz / 2:g} Hz (half of resample.rate_hz), got "
             f"{highest_hz:g}; lower it"
         )
-    identity = sounds_identity(rule, layout.data.parent, rate_hz)
+    identity = sounds_identity(rule, layout.data, rate_hz)
     return [
         ShardTask(
             task.index,

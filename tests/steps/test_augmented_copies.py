@@ -206,6 +206,11 @@ def other_rate(run: Run) -> None:
         ("others", no_such_corpus, r"augment.{}.corpora: expected a prepared corpus, got 'others', .* prepare others`"),
         ("others", silent, r"augment.{}.corpora: expected clips of 'others' that sound, got none; choose others"),
         ("others/rian", None, r"augment.{}.corpora: expected clips of 'others/rian' that sound, got none"),
+        (
+            "small/rain",
+            None,
+            r"augment.{}.corpora: expected another corpus than 'small' itself, whose tested .* name ano",
+        ),
         ("others", other_rate, r"augment.{}.corpora: expected audio of 16000 Hz, got 8000 Hz of 'others'; prepare"),
     ],
 )
