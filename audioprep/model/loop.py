@@ -31,7 +31,7 @@ _NUM_VALIDATIONS = 20
 # State is saved after an epoch once this much time has passed since it was last saved.
 _SAVE_EVERY_S = 5.0
 _PREDICT_BATCH = 64
-# A network of five halvings, which is the most there is, has one bin left of these before the last.
+# mn04 has one bin left of these when it halves them for the last time, and resnet8 of half as many.
 _MAX_BINS_FLOAT32 = 16
 
 
@@ -126,15 +126,15 @@ def predict(classifier: Classifier, values_KNM: Any, *, num_shifts: int = 1) -> 
 def resolve_precision(wanted: str, device: torch.device, num_bins: int) -> str:
     """Return float32 or bf16; `auto` takes bf16 where the hardware multiplies it faster than float32.
 
-    Few bins are float32 on the CPU in any case: torch 2.14 gives a bf16 convolution of stride 2 whose input has one bin left
-    whatever stands in memory as the gradient of the weights that see padding alone.
+    On the CPU it takes float32 for few bins: where a bf16 convolution of stride 2 has one bin left to see, torch 2.14 gives
+    the weights that see padding alone whatever stands in memory as their gradient.
     """
-    if device.type == "cpu" and num_bins <= _MAX_BINS_FLOAT32:
-        return "float32"
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "float32"
+    if num_bins <= _MAX_BINS_FLOAT32:
+        return "float32"
     capabilities = torch.cpu.get_capabilities()
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
 

@@ -31,7 +31,7 @@ from audioprep.model.nets import Classifier
 
 # Of a noise corpus so many clips are enough.
 _MAX_NOISES = 100
-_KINDS = ("logmel", "mfcc")
+_KINDS = ("logmel", "mfcc", "spectrogram", "chroma", "descriptors")
 _MADE = {"white": white_noise, "pink": pink_noise}
 
 Floats = npt.NDArray[np.float32]

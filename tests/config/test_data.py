@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from ruamel.yaml import YAML
 
-from audioprep.config.data import DataParams, load_data_params
+from audioprep.config.data import DataParams, FeatureKind, load_data_params
+from audioprep.config.training import ModelRule
 from audioprep.errors import ConfigError
 
 PROJECT_PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -42,6 +44,14 @@ def test_some_kind_must_be_made(tmp_path):
         _load(tmp_path, {"features": {"kinds": []}})
 
 
+def test_a_kind_that_is_not_made_asks_for_nothing(tmp_path):
+    _load(tmp_path, {"features": {"chroma": {"n_fft": 512}, "embedding": {"layer": 99}}})
+
+
+def test_models_train_on_every_kind():
+    assert get_args(ModelRule.model_fields["features"].annotation) == get_args(FeatureKind)
+
+
 def test_32_khz_is_fine_as_it_is(tmp_path):
     assert _load(tmp_path, {"resample": {"rate_hz": 32000}}).resample.rate_hz == 32000
 
@@ -72,6 +82,29 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
         (
             {"features": {"mfcc": {"dtype": "int8"}}},
             "params.yaml features.mfcc.dtype: expected 'float16' or 'float32', got 'int8'; mend that value",
+        ),
+        (
+            {"features": {"descriptors": {"dtype": "float16"}}},
+            "params.yaml features.descriptors.dtype: expected 'float32', got 'float16'; mend that value",
+        ),
+        (
+            {"features": {"chroma": {"tuning": 0.6}}},
+            "params.yaml features.chroma.tuning: expected less than or equal to 0.5, got 0.6; mend that value",
+        ),
+        (
+            {"features": {"kinds": ["embedding"]}},
+            "params.yaml features: expected embedding.model, the folder of a pretrained model, got none; name one",
+        ),
+        (
+            {"features": {"embedding": {"sha256": "abc"}}},
+            "params.yaml features.embedding.sha256: expected ",
+        ),
+        (
+            {"features": {"kinds": ["chroma"], "chroma": {"n_fft": 1024}}},
+            (
+                "params.yaml: features.chroma.win_ms: expected 1 to n_fft = 1024 samples, got 100 ms = 1600 samples at 16000 Hz; "
+                "raise n_fft or shorten the window"
+            ),
         ),
         (
             {"features": {"logmel": {"fmax_hz": 9000.0}}},

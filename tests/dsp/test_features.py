@@ -9,16 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audioprep.config.data import LogmelRule, MfccRule
+from audioprep.config.data import ChromaRule, DescriptorsRule, LogmelRule, MfccRule, SpectrogramRule
 from audioprep.dsp import mel
 from audioprep.dsp.features import feature_kernel, feature_kernels
 
 RATE_HZ = 16000
-# The defaults, which share their framing; two filterbanks of different size; and two kinds that share nothing.
+# The defaults, which share their framing; two filterbanks of different size; two kinds that share nothing; and all kinds.
 RULES = {
-    "defaults": (LogmelRule(), MfccRule()),
-    "deltas": (LogmelRule(n_mels=40, top_db=60.0), MfccRule(n_mels=80, n_mfcc=20, deltas=2)),
-    "two framings": (LogmelRule(n_fft=512), MfccRule(hop_ms=20.0)),
+    "defaults": {"logmel": LogmelRule(), "mfcc": MfccRule()},
+    "deltas": {"logmel": LogmelRule(n_mels=40, top_db=60.0), "mfcc": MfccRule(n_mels=80, n_mfcc=20, deltas=2)},
+    "two framings": {"logmel": LogmelRule(n_fft=512), "mfcc": MfccRule(hop_ms=20.0)},
+    "all kinds": {
+        "descriptors": DescriptorsRule(),
+        "logmel": LogmelRule(),
+        "chroma": ChromaRule(),
+        "spectrogram": SpectrogramRule(),
+        "mfcc": MfccRule(),
+    },
 }
 
 
@@ -28,8 +35,7 @@ def noise(num_samples, seed=0):
 
 
 def settings(name):
-    logmel, mfcc = RULES[name]
-    return {"logmel": logmel.model_dump(mode="json"), "mfcc": mfcc.model_dump(mode="json")}
+    return {kind: rule.model_dump(mode="json") for kind, rule in RULES[name].items()}
 
 
 @pytest.mark.parametrize("num_samples", [1024, 16_123, 80_000])
@@ -37,14 +43,16 @@ def settings(name):
 def test_a_shared_pass_gives_the_bytes_of_separate_passes(name, num_samples):
     rules, wave_T = settings(name), noise(num_samples)
     shared = feature_kernels(rules, RATE_HZ)(wave_T)
-    assert list(shared) == ["logmel", "mfcc"]
+    assert shared.keys() == rules.keys()
     for kind, rule in rules.items():
         alone_NM = feature_kernel(kind, rule, RATE_HZ)(wave_T)
         assert (shared[kind].dtype, shared[kind].flags.c_contiguous) == (np.float32, True)
         np.testing.assert_array_equal(shared[kind], alone_NM)
 
 
-@pytest.mark.parametrize(("name", "num_spectra"), [("defaults", 1), ("deltas", 1), ("two framings", 2)])
+@pytest.mark.parametrize(
+    ("name", "num_spectra"), [("defaults", 1), ("deltas", 1), ("two framings", 2), ("all kinds", 2)]
+)
 def test_kinds_of_one_framing_share_their_spectrum(name, num_spectra, monkeypatch):
     real, made = mel._power_blocks, []
     monkeypatch.setattr(mel, "_power_blocks", lambda *arguments: made.append(1) or real(*arguments))
@@ -53,10 +61,10 @@ def test_kinds_of_one_framing_share_their_spectrum(name, num_spectra, monkeypatc
 
 
 def digest():
-    """Return the hash of both kinds, in float32, of sounds with quiet and loud parts."""
-    kernels = feature_kernels(settings("deltas"), RATE_HZ)
-    found = [kernels(noise(16_000, seed)) for seed in range(10)]
-    return hashlib.sha256(b"".join(one[kind].tobytes() for one in found for kind in one)).hexdigest()
+    """Return the hash of all kinds, in float32, of sounds with quiet and loud parts."""
+    both, every = (feature_kernels(settings(name), RATE_HZ) for name in ("deltas", "all kinds"))
+    found = [kernels(noise(16_000, seed)) for seed in range(10) for kernels in (both, every)]
+    return hashlib.sha256(b"".join(one[kind].tobytes() for one in found for kind in sorted(one))).hexdigest()
 
 
 def test_every_cpu_gives_the_same_bits():
