@@ -132,7 +132,12 @@ def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:
 
 
 def start_from(
-    classifier: Classifier, path: Path, features: Mapping[str, Any] | None = None, *, freeze: bool = False
+    classifier: Classifier,
+    path: Path,
+    features: Mapping[str, Any] | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    freeze: bool = False,
 ) -> None:
     """Take the trunk's weights from a published PANNs checkpoint, from a folder of an AST, or from a checkpoint of ours.
 
@@ -145,6 +150,8 @@ def start_from(
         path: The checkpoint, or the folder.
         features: What the feature shards say of themselves; a published front end is compared with it. Weights that go
             on learning get used to other features, and a line tells of them; frozen ones cannot. None: no comparison.
+        classes: What the head is to decide on; that of a checkpoint of ours for others, of the same number even, is not
+            taken. None: the number alone counts.
         freeze: Keep the body as it is in the checkpoint.
 
     Raises:
@@ -155,25 +162,19 @@ def start_from(
     # Both layouts have the trunk under `model`; a bare state dict is accepted too.
     weights = dict(loaded.get("model", loaded))
     if features is not None:
-        differences = ast_differences(path, features) if path.is_dir() else front_end_differences(weights, features)
-        if classifier.front.per_clip and (
-            path.is_dir() or any(name.startswith(FRONT_END_PREFIXES) for name in weights)
-        ):
-            differences.append("model.normalise: corpus, got clip")
-        _check_front_end(path, differences, freeze=freeze)
+        _check_front_end(path, weights, features, classifier.front, freeze=freeze)
     weights = {name: value for name, value in weights.items() if not name.startswith(FRONT_END_PREFIXES)}
     weights = trunk.fitted(weights)
     own = trunk.state_dict()
-    head = {name: value for name, value in own.items() if name.startswith(f"{trunk.head_name}.")}
-    if path.is_dir() or any(name in weights and weights[name].shape != value.shape for name, value in head.items()):
-        weights |= head
+    if path.is_dir() or _decides_on_others(loaded, classes) or _has_other_head(weights, own, trunk.head_name):
+        weights |= {name: value for name, value in own.items() if name.startswith(f"{trunk.head_name}.")}
     weights = {name: value for name, value in own.items() if name.startswith("pool.")} | weights
     _check_same_layout(path, weights, own)
     trunk.load_state_dict(weights)
-    front = loaded.get("front", {"mean_M": torch.zeros_like(classifier.front.mean_M)})
-    mean_M = front["mean_M"]
-    if mean_M.shape == classifier.front.mean_M.shape:
-        classifier.front.load_state_dict({"mean_M": mean_M, "std_M": front.get("std_M", torch.ones_like(mean_M))})
+    mean_M = classifier.front.mean_M
+    front = loaded.get("front", {"mean_M": torch.zeros_like(mean_M), "std_M": torch.ones_like(mean_M)})
+    if front and front["mean_M"].shape == mean_M.shape:
+        classifier.front.load_state_dict(front)
     if freeze:
         trunk.freeze_body()
 
@@ -232,12 +233,23 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _decides_on_others(loaded: Mapping[str, Any], classes: Sequence[str] | None) -> bool:
+    """Return whether a checkpoint of ours is known to be for other classes."""
+    known = json.loads(loaded.get("about", "{}")).get("meta", {}).get("labels")
+    return None not in (known, classes) and list(known) != list(classes or ())
+
+
+def _has_other_head(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], head_name: str) -> bool:
+    names = [name for name in own if name.startswith(f"{head_name}.")]
+    return any(name in weights and weights[name].shape != own[name].shape for name in names)
+
+
 def _read_folder(folder: Path, features: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a published AST in the layout of our checkpoints; it has a front where the features can be brought near its own."""
-    weights = {"model": published_weights(folder)}
-    if features is None or features["kind"] != "logmel":
-        return weights
-    return {**weights, "front": dict(zip(("mean_M", "std_M"), ast_front(folder, features), strict=True))}
+    """Return a published AST in the layout of our checkpoints; without a front where features cannot be brought near its own."""
+    front = {}
+    if features is not None and features["kind"] == "logmel":
+        front["mean_M"], front["std_M"] = ast_front(folder, features)
+    return {"model": published_weights(folder), "front": front}
 
 
 def _published_config(rule: ModelRule) -> Mapping[str, Any] | None:
@@ -251,7 +263,13 @@ def _published_config(rule: ModelRule) -> Mapping[str, Any] | None:
     return dict(about.get("config") or {})
 
 
-def _check_front_end(path: Path, differences: Sequence[str], *, freeze: bool) -> None:
+def _check_front_end(
+    path: Path, weights: Mapping[str, Tensor], features: Mapping[str, Any], front: Front, *, freeze: bool
+) -> None:
+    differences = ast_differences(path, features) if path.is_dir() else front_end_differences(weights, features)
+    is_published = path.is_dir() or any(name.startswith(FRONT_END_PREFIXES) for name in weights)
+    if front.per_clip and is_published:
+        differences.append("model.normalise: corpus, got clip")
     if not differences:
         return
     line = f"model.init_checkpoint {path}: expected the features that it was trained on, {'; '.join(differences)}"

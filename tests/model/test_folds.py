@@ -102,7 +102,16 @@ def test_what_decides_the_weights_is_in_the_fingerprint(toy: Path, tmp_path: Pat
 
     (tmp_path / "init.pt").write_bytes(b"1")
     assert key() == key(ONE_EPOCH.model_copy(update={"folds": (3,)}))
-    assert len({key(), key(QUICK), key(width=8), key(init_checkpoint=str(tmp_path / "init.pt"))}) == 4
+    folder = tmp_path / "ast"
+    folder.mkdir()
+    (folder / "config.json").write_bytes(b"1")
+    keys = {key(), key(QUICK), key(width=8), key(init_checkpoint=str(tmp_path / "init.pt"))}
+    keys |= {key(init_checkpoint=str(folder))}
+    (folder / "model.safetensors").write_bytes(b"1")
+    keys |= {key(init_checkpoint=str(folder))}
+    (folder / "README.md").write_bytes(b"1")
+    keys |= {key(init_checkpoint=str(folder))}
+    assert len(keys) == 6
 
 
 def test_unknown_fold_is_refused(toy: Path, tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_unknown_fold_is_refused(toy: Path, tmp_path: Path) -> None:
 
 def test_missing_initial_checkpoint_is_named(toy: Path, tmp_path: Path) -> None:
     model = SMALL_MODEL.model_copy(update={"init_checkpoint": str(tmp_path / "no.pth")})
-    with pytest.raises(ModelError, match=r"no.pth: expected a file, found none"):
+    with pytest.raises(ModelError, match=r"init_checkpoint .*no.pth: expected a checkpoint, found none; check the"):
         train_folds(toy, SPLIT, model, ONE_EPOCH, tmp_path / "w", tmp_path / "out")
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from audioprep.errors import ModelError
 from audioprep.io.feature_reader import FeatureShards
 from audioprep.model import loop
 from audioprep.model.batches import FeatureBatches
+from audioprep.model.checkpoints import load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import FoldResult, learning_rate, predict, train_fold
 from audioprep.model.losses import class_weights, clip_chances
@@ -243,5 +245,31 @@ def test_too_few_clips_are_refused(corpus: Corpus, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_training(corpus: Corpus, tmp_path: Path) -> None:
     broken = with_values(corpus, np.full((60, 41, 16), np.nan), tmp_path)
-    with pytest.raises(ModelError, match=r"fold 1: expected a finite loss, got nan in epoch 1; lower train.lr"):
+    with pytest.raises(
+        ModelError, match=r"fold 1: expected a finite loss, got nan in epoch 1, step 1 of 4; lower train.lr$"
+    ):
         train(broken, tmp_path / "1.pt")
+    assert not list(tmp_path.glob("*.pt"))
+
+
+def test_what_was_learnt_before_the_loss_went_wrong_is_kept(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, make_loss = itertools.count(), loop.make_loss
+
+    def spoilt(*rule: Any) -> Any:
+        loss = make_loss(*rule)
+        return lambda logits, targets: loss(logits, targets) * (np.nan if next(steps) == 6 else 1.0)
+
+    monkeypatch.setattr(loop, "make_loss", spoilt)
+    alone = dataclasses.replace(corpus, roles={1: ["test" if r == "valid" else r for r in corpus.roles[1]]})
+    message = (
+        r"got nan in epoch 2, step 3 of 4; lower train.lr, or give what was learnt before as model.init_checkpoint: "
+    )
+    with pytest.raises(ModelError, match=rf"{message}.*fold1\.last\.pt$"):
+        train(alone, tmp_path / "1.pt")
+    kept = load_checkpoint(tmp_path / "fold1.last.pt")
+    assert all(weight.isfinite().all() for weight in kept.classifier.state_dict().values())
+    model = SMALL_MODEL.model_copy(update={"init_checkpoint": str(tmp_path / "fold1.last.pt")})
+    monkeypatch.setattr(loop, "make_loss", make_loss)
+    assert np.isfinite(train(corpus, tmp_path / "2.pt", model=model).history[-1]["train_loss"])
