@@ -132,6 +132,7 @@ def test_an_export_holds_the_sound_and_the_features_of_every_window(run):
     values = dict(zip(stored.ids, stored.values_KNM, strict=True))
     kernel = feature_kernel("logmel", content.meta["rule"], RATE_HZ)
     assert {sample.id for sample in samples} == set(values)
+    assert all(sample.about()["recording"] == sample.id.split("@")[0] for sample in samples)
     for sample in samples[:9]:
         np.testing.assert_array_equal(sample.features_NM, values[sample.id])
         made_NM = kernel(decode_stored(sample.flac))
