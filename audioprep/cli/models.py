@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from audioprep.cli.app import DATA, app, prepared_layout
-from audioprep.console import say, show_table
+from audioprep.console import counted, say, show_table
 from audioprep.errors import DatasetError
 
 
@@ -133,11 +133,12 @@ def events(
     about = {"rule": vars(rule), "thresholds": found.thresholds, **found.scores}
     (out / "events.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     columns, rows = found.table()
-    show_table(f"Events in {len(found.events):,} recordings, {len(found.thresholds)} folds", columns, rows)
+    title = f"Events in {counted(len(found.events), 'recording')}, {counted(len(found.thresholds), 'fold')}"
+    show_table(title, columns, rows)
     if found.scores:
         f1 = {
             kind: f"{found.scores[kind]['f1']:.3f} (macro {found.scores[kind]['macro_f1']:.3f})"
             for kind in found.scores
         }
         say(f"F1 of segments of 1 s {f1['segment']}, of events {f1['event']}")
-    say(f"{out / 'events.jsonl.gz'}: {sum(map(len, found.events.values())):,} events")
+    say(f"{out / 'events.jsonl.gz'}: {counted(sum(map(len, found.events.values())), 'event')}")

@@ -99,7 +99,8 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 
     Args:
         arguments: `shard`, `audio` (the folder), `audio_sha256` (of the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: as JSON, id,
-            start, stop, gain_db, pad of each clip to use, and `recording` of one of several windows; perhaps `beside`: tasks of other kinds, each with its work folder.
+            start, stop, gain_db, pad of each clip to use, and `recording` of one of several windows; perhaps `denoise`; perhaps
+            `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:

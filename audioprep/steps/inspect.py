@@ -1,5 +1,6 @@
 """What is known of one clip, or of one shard: facts, decisions, and a picture of the clip."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from audioprep.io.audio import decode_stored
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, read_recording, tar_name
 from audioprep.io.tables import read_table
+from audioprep.io.window_cuts import WINDOW_ID, windows_of
 
 _MAX_LISTED = 10
 _PICTURES = (".png", ".svg", ".pdf", ".jpg")
@@ -54,7 +56,7 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
 
     Args:
         layouts: The corpora to look in.
-        clip_id: The clip.
+        clip_id: The clip; of a recording with several windows, the recording or one of its windows.
         picture: PNG to write: the waveform with the used part marked, and the log-mel of the window.
 
     Raises:
@@ -64,17 +66,22 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
     if picture.suffix.lower() not in _PICTURES:
         raise DatasetError(f"{picture}: expected a picture as {', '.join(_PICTURES)}; give --picture such a name")
     layout, status = _find(layouts, clip_id)
+    recording_id = status["id"]
     yield f"{clip_id} in {layout.dataset}"
     yield f"  file        {status['member']}"
     yield f"  status      {status['status']}{': ' + status['reason'] if status['reason'] else ''}"
     facts = read_table(layout.audio / "facts.parquet").to_pylist()
-    fact = next((row for row in facts if row["id"] == clip_id), None)
+    fact = next((row for row in facts if row["id"] == recording_id), None)
     if fact is None:
         return
     yield from (f"  {name:<18} {_short(value)}" for name, value in fact.items() if name not in ("id", "envelope_db"))
     if not (layout.cuts / "_index.json").exists():
         return
-    cut = next(cut for cut in read_cuts(layout.cuts / cuts_name(fact["shard"])) if cut["id"] == clip_id)
+    whole = next(cut for cut in read_cuts(layout.cuts / cuts_name(fact["shard"])) if cut["id"] == recording_id)
+    cuts = {recording_id: whole} | {cut["id"]: cut for _, cut in windows_of(whole)}
+    if clip_id not in cuts:
+        raise DatasetError(unknown_name("clip", clip_id, cuts))
+    cut = cuts[clip_id]
     yield f"  labels             {', '.join(cut['supervisions'][0]['custom']['labels'])}"
     yield f"  used part          {cut['start']:g} s to {cut['start'] + cut['duration']:g} s"
     yield from (f"  {name:<18} {_short(value)}" for name, value in cut["custom"].items() if name != "status")
@@ -84,10 +91,11 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
 
 def _find(layouts: list[Layout], clip_id: str) -> tuple[Layout, dict[str, Any]]:
     known: list[str] = []
+    wanted = {clip_id, re.sub(WINDOW_ID, "", clip_id)}
     for layout in layouts:
         if (layout.audio / "status.parquet").exists():
             for row in read_table(layout.audio / "status.parquet").to_pylist():
-                if row["id"] == clip_id:
+                if row["id"] in wanted:
                     return layout, row
                 known.append(row["id"])
     if not known:
@@ -113,7 +121,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
 
     index = read_index(layout.features("logmel"))
     rate_hz, rule = index["rate_hz"], index["rule"]
-    wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), cut["id"]))
+    wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), fact["id"]))
     start = round(cut["start"] * rate_hz)
     decided = {
         "start": start,

@@ -14,7 +14,7 @@ from steps.small_corpus import Run, tree
 from audioprep.config.data import DataParams, TrimRule
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import file_identity, read_index, write_index
-from audioprep.errors import ShardError
+from audioprep.errors import DatasetError, ShardError
 from audioprep.io.audio import decode_stored
 from audioprep.io.lhotse_features import cuts_with_features
 from audioprep.io.manifests import open_cuts
@@ -25,6 +25,7 @@ from audioprep.io.window_cuts import window_id, windows_of
 from audioprep.steps.audit import audit
 from audioprep.steps.audit.report import to_markdown
 from audioprep.steps.export_shards.content import open_content
+from audioprep.steps.inspect import describe_clip
 from audioprep.steps.prepared import prepared_lines
 from audioprep.steps.repair import repair
 from audioprep.steps.split import split_table
@@ -131,6 +132,7 @@ def test_an_export_holds_the_sound_and_the_features_of_every_window(run):
     values = dict(zip(stored.ids, stored.values_KNM, strict=True))
     kernel = feature_kernel("logmel", content.meta["rule"], RATE_HZ)
     assert {sample.id for sample in samples} == set(values)
+    assert all(sample.about()["recording"] == sample.id.split("@")[0] for sample in samples)
     for sample in samples[:9]:
         np.testing.assert_array_equal(sample.features_NM, values[sample.id])
         made_NM = kernel(decode_stored(sample.flac))
@@ -142,6 +144,19 @@ def test_windows_are_what_is_said_to_be_prepared(run):
     first, *rest = prepared_lines(run.layout, "grouped-3fold", ["logmel"])
     assert first.startswith(f"small: {num_windows} windows of 0.25 s in 4 shards, from ")
     assert not [line for line in rest if "cut to it" in line]
+
+
+def test_a_recording_and_each_of_its_windows_can_be_looked_at(run, tmp_path):
+    def lines(name):
+        return list(describe_clip([run.layout], name, tmp_path / "picture.png"))
+
+    (whole,) = (line for line in lines("rain--1") if "used part" in line)
+    cut = cuts_of(run)["rain--1"]
+    assert whole.split("part")[1].split() == ["0", "s", "to", f"{cut['duration']:g}", "s"]
+    (second,) = (line for line in lines("rain--1@0001") if "used part" in line)
+    assert second.split("part")[1].split() == ["0.1", "s", "to", "0.35", "s"]
+    with pytest.raises(DatasetError, match=r"clip: expected one of .*, got 'rain--1@0099'"):
+        lines("rain--1@0099")
 
 
 def test_damaged_cuts_come_back_with_their_windows(run, tmp_path, monkeypatch):

@@ -61,7 +61,9 @@ class Sample:
         custom = self.cut["custom"]
         part = {"start_s": self.cut["start"], "duration_s": self.cut["duration"]}
         known = {"group": custom["group"], "attributes": custom["attributes"], "gain_db": custom["gain_db"]}
-        return {"id": self.id, "labels": list(self.labels), **known, "part_of_recording": part}
+        recording = self.cut["supervisions"][0]["recording_id"]
+        of_window = {} if recording == self.id else {"recording": recording}
+        return {"id": self.id, "labels": list(self.labels), **known, **of_window, "part_of_recording": part}
 
 
 @dataclass(frozen=True)
