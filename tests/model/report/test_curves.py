@@ -32,6 +32,13 @@ def test_the_hardest_classes_have_a_curve_and_one_without_clips_has_none() -> No
         assert re.findall(r'data-key="([^"]+)"', found[chart]) == labels
 
 
+def test_names_of_classes_are_escaped() -> None:
+    per_class = {"a": {"average_precision": None}, '"<b>': {"average_precision": 0.5}}
+    chart = curves.ranking_charts(ranked(2), per_class)["roc"]
+    assert 'data-key="&quot;&lt;b&gt;"' in chart
+    assert "<b>" not in chart
+
+
 def test_what_was_not_validated_has_no_chart() -> None:
     assert "polyline" in curves.accuracy_chart(HISTORY)
     assert curves.accuracy_chart(HISTORY[:1]) == ""

@@ -55,6 +55,31 @@ def test_the_page_needs_nothing_else(page: str, noisy_report: Path) -> None:
     check_alone((noisy_report / "report.html").read_text())
 
 
+def test_the_page_with_sounds_is_the_same_each_time(
+    noisy_report: Path, noisy_run: tuple[Path, Path], tmp_path: Path
+) -> None:
+    evaluate(*noisy_run, tmp_path / "again", EvaluateRule())
+    again, first = (folder / "report.html" for folder in (tmp_path / "again", noisy_report))
+    assert again.read_bytes() == first.read_bytes()
+
+
+def test_without_audio_the_page_says_so(toy: Path, page: str, noisy_report: Path) -> None:
+    assert not (toy / "audio").exists()
+    assert ("Their sound is not on this machine" in page) == ("Clips that were taken for another class" in page)
+    assert "<audio" not in page
+    assert "Picture and sound are the window" in (noisy_report / "report.html").read_text()
+
+
+def test_clips_of_several_labels_have_their_own_page(several_report: Path) -> None:
+    page = (several_report / "report.html").read_text()
+    check_alone(page)
+    details = json.loads((several_report / "details.json").read_text())
+    assert "Confusion" not in page
+    assert "threshold" in page
+    for row in details["per_class"].values():
+        assert f"{row['average_precision']:.3f}" in page
+
+
 def test_the_page_says_what_was_measured(page: str, report: Path) -> None:
     metrics = json.loads((report / "metrics.json").read_text())
     assert f"{100 * metrics['accuracy']:.1f} %" in page
