@@ -1,6 +1,7 @@
 """Stage evaluate: every clip is scored by the fold that has not seen it; the pooled predictions are judged.
 
-Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet
+Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet; for the
+         clips to be heard, and for robustness, audio/shar/ and cuts/, which the features, a dependency in DVC, are made of
 Writes   reports/<ds>/metrics.json, details.json, calibration.json, predictions.parquet, history.csv, plots/, report.html
 
 Shape letters: K clips, L classes.
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from audioprep.config.base import parse_section
 from audioprep.config.training import EvaluateRule, TrainRule
 from audioprep.console import say, track
 from audioprep.engine import fresh_folder
@@ -88,7 +90,6 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     _write_json(out / "metrics.json", head)
     _write_json(out / "details.json", details)
     _write_json(out / "calibration.json", fitted)
-    rule_of_training = training.get("rule")
     results = Results(
         head=head,
         details=details,
@@ -98,7 +99,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
         heard=listen(data, corpus, predictions),
-        augmented=augmented(corpus, first, TrainRule(**rule_of_training)) if rule_of_training else [],
+        augmented=augmented(corpus, first, parse_section(TrainRule, "train", training["rule"])),
         history=history,
     )
     write_report(out / "report.html", data, results)
