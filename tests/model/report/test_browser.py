@@ -63,7 +63,7 @@ async function verdict() {{
   found.unnamed = [...page.querySelectorAll("img, svg, audio")].filter(
     (one) => !(one.getAttribute("alt") || one.getAttribute("aria-label"))).map((one) => one.outerHTML.slice(0, 80));
   const windows = [...document.querySelectorAll("iframe")].map((frame) => frame.contentWindow);
-  found.overflow = windows.map(({ document: { documentElement: root } }) => root.scrollWidth - root.clientWidth);
+  found.overflow = windows.map((one) => one.document.documentElement).map((root) => root.scrollWidth - root.clientWidth);
   found.problems = windows.flatMap((one) => one.problems);
   return found;
 }}
