@@ -1,6 +1,7 @@
 """Stage evaluate: every clip is scored by the fold that has not seen it; the pooled predictions are judged.
 
-Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet
+Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet; for the
+         clips to be heard, and for robustness, audio/shar/ and cuts/, which the features, a dependency in DVC, are made of
 Writes   reports/<ds>/metrics.json, details.json, calibration.json, predictions.parquet, history.csv, plots/, report.html
 
 Where clips are windows of longer recordings, a recording has the mean of its windows' probabilities, and all numbers are of
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from audioprep.config.base import parse_section
 from audioprep.config.training import EvaluateRule, TrainRule
 from audioprep.console import say, track
 from audioprep.dsp.temperature import scale
@@ -96,7 +98,6 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     _write_json(out / "metrics.json", head)
     _write_json(out / "details.json", details)
     _write_json(out / "calibration.json", fitted)
-    rule_of_training = training.get("rule")
     results = Results(
         head=head,
         details=details,
@@ -106,7 +107,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
         heard=listen(data, corpus, predictions),
-        augmented=augmented(corpus, first, TrainRule(**rule_of_training)) if rule_of_training else [],
+        augmented=augmented(corpus, first, parse_section(TrainRule, "train", training["rule"])),
         history=history,
     )
     write_report(out / "report.html", data, results)

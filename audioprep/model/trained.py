@@ -13,13 +13,16 @@ def read_training(checkpoints: Path) -> dict[str, Any]:
     """Return the train stage's summary.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is none, or it is of an earlier version, which did not say by what rule it trained.
     """
     path = checkpoints / "train.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        training = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         raise ModelError(f"{path}: expected the summary of a training, found none; run the train stage") from None
+    if "rule" not in training:
+        raise ModelError(f"{path}: expected the rule of the training, got none; run the train stage again")
+    return training
 
 
 def check_fits(corpus: Corpus, checkpoint: Checkpoint) -> None:

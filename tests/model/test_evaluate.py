@@ -172,6 +172,15 @@ def test_without_training_there_is_nothing_to_evaluate(toy: Path, tmp_path: Path
         evaluate(toy, tmp_path, tmp_path / "out", EvaluateRule())
 
 
+def test_a_training_that_does_not_say_its_rule_is_refused(work: Path) -> None:
+    summary = json.loads((work / "checkpoints/train.json").read_text())
+    assert summary["rule"]["epochs"] == QUICK.epochs
+    del summary["rule"]
+    (work / "checkpoints/train.json").write_text(json.dumps(summary))
+    with pytest.raises(ModelError, match=r"train.json: expected the rule of the training, got none; run the train"):
+        evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule())
+
+
 def test_other_features_than_the_trained_ones_are_refused(work: Path) -> None:
     for path in (work / "toy/logmel").glob("part-*.parquet"):
         table = pq.read_table(path)

@@ -14,7 +14,7 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome is installed")
-WAIT_S = 60
+WAIT_S = 120
 # Runs before the page's own script, so that it sees all that goes wrong.
 RECORD = """<script>
 window.problems = [];
@@ -26,6 +26,7 @@ PHONE_PX = 360
 HARNESS = """<!doctype html><meta charset="utf-8"><title>harness</title>
 <iframe id="wide" src="/report" width="1200" height="900" allow="autoplay"></iframe>
 <iframe id="phone" src="/report" width="{phone}" height="900"></iframe>
+<iframe id="several" src="/several" width="{phone}" height="900"></iframe>
 <script>
 const column = (table, number) => [...table.tBodies[0].rows].map((row) => row.cells[number].innerText);
 async function verdict() {{
@@ -61,9 +62,9 @@ async function verdict() {{
   found.pictures = [...page.querySelectorAll("img")].map((image) => image.naturalWidth);
   found.unnamed = [...page.querySelectorAll("img, svg, audio")].filter(
     (one) => !(one.getAttribute("alt") || one.getAttribute("aria-label"))).map((one) => one.outerHTML.slice(0, 80));
-  const small = document.getElementById("phone").contentDocument.documentElement;
-  found.overflow = [wide.contentDocument.documentElement, small].map((root) => root.scrollWidth - root.clientWidth);
-  found.problems = [...wide.contentWindow.problems, ...document.getElementById("phone").contentWindow.problems];
+  const windows = [...document.querySelectorAll("iframe")].map((frame) => frame.contentWindow);
+  found.overflow = windows.map((one) => one.document.documentElement).map((root) => root.scrollWidth - root.clientWidth);
+  found.problems = windows.flatMap((one) => one.problems);
   return found;
 }}
 addEventListener("load", () => verdict().catch((error) => ({{ failed: String(error) }})).then((found) =>
@@ -72,10 +73,11 @@ addEventListener("load", () => verdict().catch((error) => ({{ failed: String(err
 
 
 @pytest.fixture
-def verdict(noisy_report: Path, tmp_path: Path) -> Iterator[dict[str, Any]]:
+def verdict(noisy_report: Path, several_report: Path, tmp_path: Path) -> Iterator[dict[str, Any]]:
     """What the browser has seen."""
-    page = (noisy_report / "report.html").read_text().replace("<head>", f"<head>{RECORD}", 1)
-    texts = {"/": HARNESS.format(phone=PHONE_PX), "/report": page}
+    texts = {"/": HARNESS.format(phone=PHONE_PX)}
+    for name, report in (("/report", noisy_report), ("/several", several_report)):
+        texts[name] = (report / "report.html").read_text().replace("<head>", f"<head>{RECORD}", 1)
     verdicts: queue.Queue[dict[str, Any]] = queue.Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -131,4 +133,4 @@ def test_the_page_works_in_a_browser(verdict: dict[str, Any]) -> None:
     assert verdict["pictures"]
     assert all(width > 0 for width in verdict["pictures"])
     assert verdict["unnamed"] == []
-    assert verdict["overflow"] == [0, 0]
+    assert max(verdict["overflow"]) <= 0
