@@ -56,7 +56,7 @@ def models(
             own = rule if name == rule.arch else rule.model_copy(update={"arch": name, "init_checkpoint": None})
             cost = cost_of(own, Shapes(num_frames, num_bins, num_classes))
         except ModelError as error:
-            costs = ("-", "needs audioprep[hf]" if "audioprep[hf]" in str(error) else "too few frames or bins")
+            costs = ("-", "needs the extra hf" if "audioprep[hf]" in str(error) else "too few frames or bins")
         else:
             costs = (f"{cost.num_parameters:,}", f"{cost.num_multiply_adds / 1e6:,.1f} M")
         rows.append((name, *costs, ", ".join(("pool", *arch.settings)), arch.stays_float or "-", arch.about))

@@ -161,15 +161,15 @@ def start_from(
     loaded, trunk = (_read_folder(path, features) if path.is_dir() else _read(path)), classifier.trunk
     # Both layouts have the trunk under `model`; a bare state dict is accepted too.
     weights = dict(loaded.get("model", loaded))
-    if features is not None:
-        _check_front_end(path, weights, features, classifier.front, freeze=freeze)
-    weights = {name: value for name, value in weights.items() if not name.startswith(FRONT_END_PREFIXES)}
+    front_end = {name: weights.pop(name) for name in list(weights) if name.startswith(FRONT_END_PREFIXES)}
     weights = trunk.fitted(weights)
     own = trunk.state_dict()
     if path.is_dir() or _decides_on_others(loaded, classes) or _has_other_head(weights, own, trunk.head_name):
         weights |= {name: value for name, value in own.items() if name.startswith(f"{trunk.head_name}.")}
     weights = {name: value for name, value in own.items() if name.startswith("pool.")} | weights
     _check_same_layout(path, weights, own)
+    if features is not None:
+        _check_front_end(path, front_end, features, classifier.front, freeze=freeze)
     trunk.load_state_dict(weights)
     mean_M = classifier.front.mean_M
     front = loaded.get("front", {"mean_M": torch.zeros_like(mean_M), "std_M": torch.ones_like(mean_M)})
@@ -264,11 +264,10 @@ def _published_config(rule: ModelRule) -> Mapping[str, Any] | None:
 
 
 def _check_front_end(
-    path: Path, weights: Mapping[str, Tensor], features: Mapping[str, Any], front: Front, *, freeze: bool
+    path: Path, front_end: Mapping[str, Tensor], features: Mapping[str, Any], front: Front, *, freeze: bool
 ) -> None:
-    differences = ast_differences(path, features) if path.is_dir() else front_end_differences(weights, features)
-    is_published = path.is_dir() or any(name.startswith(FRONT_END_PREFIXES) for name in weights)
-    if front.per_clip and is_published:
+    differences = ast_differences(path, features) if path.is_dir() else front_end_differences(front_end, features)
+    if front.per_clip and (path.is_dir() or front_end):
         differences.append("model.normalise: corpus, got clip")
     if not differences:
         return

@@ -27,7 +27,7 @@ def test_sections_of_the_data_half_are_left_alone(tmp_path: Path) -> None:
     [
         ("train: {epoch: 3}", r"params.yaml .*train: expected one of .*, got 'epoch'; did you mean 'epochs'\?"),
         ("train: {epochs: many}", r"train.epochs: expected a valid integer.*, got 'many'"),
-        ("model: {arch: cnn9}", r"model.arch: expected 'resnet8', .*'cnn6', .* or 'ast', got 'cnn9'"),
+        ("model: {arch: cnn9}", r"model.arch: expected 'resnet8', .*'cnn6', .* or 'ast_pretrained', got 'cnn9'"),
         ("model: {pool: max}", r"model.pool: expected 'mean', 'max_mean', .* or 'linear_softmax', got 'max'"),
         ("train: {folds: [1, 1]}", r"train.folds: expected different folds from 1, got \[1, 1\]; leave it empty"),
         ("train: {folds: [0]}", r"train.folds: expected different folds from 1, got \[0\]"),
@@ -38,6 +38,10 @@ def test_sections_of_the_data_half_are_left_alone(tmp_path: Path) -> None:
         (
             "evaluate: {robustness: {reverb_s: [0]}}",
             r"evaluate.robustness.reverb_s.0: expected greater than or equal to 0.05, got 0",
+        ),
+        (
+            "model: {arch: ast_pretrained}",
+            r"model: arch ast_pretrained: expected its folder as init_checkpoint, got none",
         ),
         ("evaluate: {robustness: {noises: []}}", r"evaluate.robustness.noises: "),
         ("export: {min_agreement: 2}", r"export.min_agreement: expected less than or equal to 1, got 2"),

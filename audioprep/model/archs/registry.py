@@ -73,7 +73,7 @@ ARCHS: dict[str, Arch] = {
     "ast_pretrained": Arch(
         lambda rule, sides: PretrainedAst(sides, rule.dropout),
         ("init_checkpoint", "dropout"),
-        "the published spectrogram transformer, from a folder in init_checkpoint; needs audioprep[hf]",
+        "the published spectrogram transformer, from a folder in init_checkpoint; needs the extra hf",
         stays_float="attention's softmax, layer norms and GELU: they have no int8 kernel",
     ),
 }
