@@ -2,7 +2,7 @@
 
 It is noisereduce's gate with three settings of its own. Its mask is not smoothed over neighbouring bands, as by default over
 500 Hz, which turns a tone down by 14 dB. Its transform is about 64 ms long at every rate. And the steady noise is
-measured in the quietest half second of a recording, and not in all of it, where sounds that last would count as noise.
+measured in a quiet half second of a recording, and not in all of it, where sounds that last would count as noise.
 
 Source: Sainburg, Thielk and Gentner 2020, Finding, visualizing, and quantifying latent structure across diverse animal
 vocal repertoires (PLoS Comput. Biol. 16(10)), whose program it is.
@@ -25,6 +25,8 @@ _SMOOTH_MS = 50
 _NOISE_S, _NOISE_SHARE = 0.5, 4
 # Digital silence, with which corpora fill clips up, is no noise: it is left out, in blocks of so many samples.
 _BLOCK_SAMPLES = 64
+# A tenth of a recording may be gaps, as where it was cut and joined: noise is measured where more is as quiet.
+_GAPS_SHARE = 10
 
 
 def denoiser(rule: Mapping[str, Any] | None, rate_hz: int) -> Callable[[Wave], Wave]:
@@ -46,7 +48,7 @@ def gate(wave_T: Wave, rate_hz: int, *, stationary: bool, strength: float) -> Fl
     Args:
         wave_T: Samples [T], float.
         rate_hz: Sampling rate.
-        stationary: The noise is what the quietest stretch of the recording has, everywhere; otherwise it is what has
+        stationary: The noise is what a quiet stretch of the recording has, everywhere; otherwise it is what has
             lasted for two seconds or so.
         strength: Share of the noise that is taken away, 0 to 1: 0.9 turns it down by up to 20 dB.
 
@@ -61,7 +63,7 @@ def gate(wave_T: Wave, rate_hz: int, *, stationary: bool, strength: float) -> Fl
     num_fft = 2 ** round(math.log2(_TRANSFORM_S * rate_hz))
     if wave_T.size < num_fft or not wave_T.any():
         return wave_T
-    noise_T = _quietest(wave_T, max(num_fft, min(round(_NOISE_S * rate_hz), wave_T.size // _NOISE_SHARE)))
+    noise_T = _quiet_stretch(wave_T, max(num_fft, min(round(_NOISE_S * rate_hz), wave_T.size // _NOISE_SHARE)))
     # Where a band is digital silence for long, the share of it above the noise is 0 / 0.
     with np.errstate(divide="ignore", invalid="ignore"):
         gated_T = _reduce_noise()(
@@ -77,15 +79,16 @@ def gate(wave_T: Wave, rate_hz: int, *, stationary: bool, strength: float) -> Fl
     return np.nan_to_num(gated_T, copy=False)
 
 
-def _quietest(wave_T: Float32, num_samples: int) -> Float32:
-    """Return the quietest stretch of a recording without its digital silence; all of it where that is too short."""
+def _quiet_stretch(wave_T: Float32, num_samples: int) -> Float32:
+    """Return a stretch that nine in ten are louder than, digital silence left out; all where that is too short."""
     blocks = wave_T[: wave_T.size - wave_T.size % _BLOCK_SAMPLES].reshape(-1, _BLOCK_SAMPLES)
     heard_T = blocks[blocks.any(axis=1)].reshape(-1)
     if heard_T.size < num_samples:
         return wave_T
     starts_F = np.arange(0, heard_T.size - num_samples + 1, num_samples // 4)
     energy_T = np.concatenate([[0.0], np.cumsum(np.square(heard_T, dtype=np.float64))])
-    start = int(starts_F[np.argmin(energy_T[starts_F + num_samples] - energy_T[starts_F])])
+    order_F = np.argsort(energy_T[starts_F + num_samples] - energy_T[starts_F], kind="stable")
+    start = int(starts_F[order_F[len(order_F) // _GAPS_SHARE]])
     return heard_T[start : start + num_samples]
 
 

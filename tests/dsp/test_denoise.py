@@ -82,6 +82,13 @@ def test_digital_silence_around_a_sound_is_no_noise(stationary):
     assert np.abs(gated_T[80000:]).max() < 1e-9
 
 
+def test_a_short_gap_does_not_hide_the_noise():
+    wave_T = tone_in_noise(16000)
+    wave_T[40000:44000] *= 0.001
+    tone_db, beside_db, _ = parts_of(gate(wave_T, 16000, stationary=True, strength=0.9), 16000)
+    assert tone_db - beside_db > TONE_DB - NOISE_DB + 8
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 4000), st.sampled_from([4000, 8000, 192000]), st.booleans(), st.floats(0.01, 1.0), st.integers(0, 9)
