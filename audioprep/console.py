@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +56,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def track(items: Iterable[Item], label: str, total: int, unit: str = "") -> Iterator[Item]:
+def track(
+    items: Iterable[Item], label: str, total: int, unit: str = "", note: Callable[[Item], str] | None = None
+) -> Iterator[Item]:
     """Pass items through and show how far they have come, once they have taken over two seconds.
 
     Args:
@@ -64,9 +66,10 @@ def track(items: Iterable[Item], label: str, total: int, unit: str = "") -> Iter
         label: What it is, for people.
         total: How many items there are.
         unit: What one item is: `shard`, `epoch`.
+        note: What to say of the last item, such as a loss; then the time left is said without a terminal, too.
     """
     console = Console(stderr=True)
-    yield from (_bar if console.is_terminal else _plain_lines)(items, label, total, unit, console)
+    yield from (_bar if console.is_terminal else _plain_lines)(items, label, total, unit, note, console)
 
 
 class ByteProgress:
@@ -193,22 +196,43 @@ def track_bytes(label: str, missing: Mapping[Path, int | None]) -> Iterator[Byte
         yield _ByteBars(label, missing, console, progress)
 
 
-def _bar(items: Iterable[Item], label: str, total: int, unit: str, console: Console) -> Iterator[Item]:
-    units = [TextColumn(unit)] if unit else []
-    columns = (TextColumn("{task.description}"), BarColumn(), *units, MofNCompleteColumn(), TimeRemainingColumn())
+def _bar(
+    items: Iterable[Item], label: str, total: int, unit: str, note: Callable[[Item], str] | None, console: Console
+) -> Iterator[Item]:
+    texts = [TextColumn(unit)] if unit else []
+    notes = [TextColumn("{task.fields[note]}")] if note else []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *texts,
+        MofNCompleteColumn(),
+        *notes,
+        TimeRemainingColumn(),
+    )
     started_s = time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(label, total=total, visible=False)
+        task = progress.add_task(label, total=total, visible=False, note="")
         for item in items:
-            progress.update(task, advance=1, visible=time.monotonic() - started_s > QUIET_S)
+            said = escape(note(item)) if note else ""
+            progress.update(task, advance=1, visible=time.monotonic() - started_s > QUIET_S, note=said)
             yield item
 
 
-def _plain_lines(items: Iterable[Item], label: str, total: int, unit: str, console: Console) -> Iterator[Item]:
+def _plain_lines(
+    items: Iterable[Item], label: str, total: int, unit: str, note: Callable[[Item], str] | None, console: Console
+) -> Iterator[Item]:
     next_line_s = time.monotonic() + QUIET_S
+    first_s: float | None = None
     for num_done, item in enumerate(items, start=1):
-        if time.monotonic() > next_line_s:
-            how_far = f"{unit} {num_done} of {total}".strip()
-            console.print(f"{label}: {how_far}", soft_wrap=True, highlight=False, markup=False)
-            next_line_s = time.monotonic() + PLAIN_LINE_EVERY_S
+        now_s = time.monotonic()
+        # The first item waits for what starts up, which says nothing of the others.
+        first_s = now_s if first_s is None else first_s
+        said = note(item) if note else ""
+        if now_s > next_line_s:
+            line = f"{label}: {f'{unit} {num_done} of {total}'.strip()}"
+            if said and num_done > 1:
+                left_s = round((now_s - first_s) * (total - num_done) / (num_done - 1))
+                said += f", {timedelta(seconds=left_s)} left"
+            console.print(f"{line}, {said}" if said else line, soft_wrap=True, highlight=False, markup=False)
+            next_line_s = now_s + PLAIN_LINE_EVERY_S
         yield item

@@ -1,6 +1,7 @@
 """What every stage script does: check that it runs the code it should, run alone, and end an error in one line."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from audioprep.closure import PACKAGE, ROOT, code_hash
 from audioprep.config.lock import ProjectLock, read_lock
 from audioprep.errors import ConfigError, ProjectError, one_line_errors
+
+# Where DVC makes the copies in which queued experiments run, below a project.
+_EXPERIMENTS = (".dvc", "tmp", "exps")
 
 
 def run_stage(main: Callable[..., None]) -> None:
@@ -23,6 +27,7 @@ def run_stage(main: Callable[..., None]) -> None:
     with one_line_errors():
         if len(given) != len(names.split()):
             raise ConfigError(f"{script}: expected {names}, got '{' '.join(given)}'; run: python {script} {names}")
+        enter_experiment()
         check_code(Path(script))
         from audioprep.engine import alone
         from audioprep.engine.imports import spare_pandas
@@ -31,7 +36,40 @@ def run_stage(main: Callable[..., None]) -> None:
         spare_pandas()
         dataset, *kind = given
         with alone(Layout.in_project(dataset).lock("-".join([Path(script).stem, *kind]))):
-            main(*given)
+            _call(main, given)
+
+
+def _call(main: Callable[..., None], given: list[str]) -> None:
+    try:
+        main(*given)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(f"{PACKAGE}."):
+            raise
+        raise ProjectError(
+            f"{sys.argv[0]}: expected {error.name} in {ROOT}, found none; in a queued experiment is only what git knows: "
+            "git add it, and queue again"
+        ) from None
+
+
+def enter_experiment() -> None:
+    """In the copy of a project in which DVC runs a queued experiment, go on with the copy's code and the project's archives.
+
+    The copy has what git knew when the experiment was queued: the code may have been edited in the project since, and
+    archives are not in it. The process starts anew there, with the copy's package before the environment's.
+
+    The current folder is the project's, or that of a copy.
+    """
+    here = Path.cwd()
+    project = next((folder.parents[2] for folder in here.parents if folder.parts[-3:] == _EXPERIMENTS), None)
+    if project is None:
+        return
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if (here / PACKAGE).is_dir() and here != ROOT and paths[0] != str(here):
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(here), *filter(None, paths)])
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same command once more
+    from audioprep.io.layout import ARCHIVES_VARIABLE, Layout
+
+    os.environ[ARCHIVES_VARIABLE] = str(project / Layout.in_project("").archives)
 
 
 def check_code(script: Path) -> None:

@@ -16,12 +16,13 @@ def main(dataset: str) -> None:
     audio = {
         "rate_hz": params.resample.rate_hz,
         "window_s": params.recipe_rule(dataset).window_s,
+        **({} if params.window.hop_s is None else {"hop_s": params.window.hop_s}),
         "loudness": params.loudness_rule(dataset).model_dump(mode="json"),
         "trim": params.trim_rule(dataset).model_dump(mode="json"),
     }
-    models, metrics = Path("models", dataset), Path("reports", dataset, "metrics.json")
+    models, results = Path("models", dataset), Path("reports", dataset)
     rule = load_training_params().export
-    export(Layout.in_project(dataset).data, models / "checkpoints", metrics, models / "bundle", rule, audio)
+    export(Layout.in_project(dataset).data, models / "checkpoints", results, models / "bundle", rule, audio)
 
 
 if __name__ == "__main__":

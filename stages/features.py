@@ -10,7 +10,8 @@ def main(dataset: str, kind: str) -> None:
     from audioprep.io.layout import Layout
     from audioprep.steps.features import features
 
-    features(Layout.in_project(dataset), kind, load_data_params().features, load_engine())
+    params = load_data_params()
+    features(Layout.in_project(dataset), kind, params.features, load_engine(), params.denoise)
 
 
 if __name__ == "__main__":

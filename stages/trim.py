@@ -11,7 +11,7 @@ def main(dataset: str) -> None:
     from audioprep.steps.trim import trim
 
     params, layout = load_data_params(), Layout.in_project(dataset)
-    trim(layout, params.trim_rule(dataset), params.recipe_rule(dataset).window_s, load_engine())
+    trim(layout, params.trim_rule(dataset), params.recipe_rule(dataset).window_s, load_engine(), params.window.hop_s)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ LAYERS = (
 APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets", "dsp"}}
 APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"steps", "model"}}
 HOMES = {
+    "audiomentations": ("dsp/wave_augment.py",),
     "torch": ("model/", "dsp/embedding.py"),
-    "transformers": ("dsp/embedding.py",),
+    "transformers": ("dsp/embedding.py", "model/archs/ast_pretrained.py"),
     "torchaudio": ("model/",),
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),
     "soxr": ("dsp/resample.py",),
     "pyarrow": ("io/", "steps/", "engine/imports.py"),
+    "noisereduce": ("dsp/denoise.py",),
     "requests": ("io/fetch/",),
     "urllib3": ("io/fetch/",),
     "tarfile": ("io/archives/", "io/shar.py", "io/sample_tars.py"),
@@ -37,6 +39,7 @@ HOMES = {
     "scipy": ("dsp/", "steps/features.py", "datasets/synthesis/", "model/"),
     "sklearn": ("model/",),
     "matplotlib": ("model/", "steps/inspect.py", "steps/card/"),
+    "PIL": ("model/report/media.py",),
     "jinja2": ("model/", "steps/card/"),
     "onnx": ("model/",),
     "onnxruntime": ("model/", "edge/"),
@@ -88,7 +91,7 @@ def test_dvc_deps_are_the_import_closure(script: Path) -> None:
     assert listed == import_closure(script)
 
 
-@pytest.mark.parametrize("stage", ["download", "resample", "loudness", "trim", "features", "split"])
+@pytest.mark.parametrize("stage", ["download", "resample", "loudness", "trim", "features", "augment", "split"])
 def test_data_stages_do_not_depend_on_training(stage: str) -> None:
     closure = import_closure(ROOT / "stages" / f"{stage}.py")
     assert not [file for file in closure if file.startswith(f"{PACKAGE}/model/") or file.endswith("training.py")]

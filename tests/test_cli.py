@@ -24,6 +24,18 @@ COMMANDS = {
     "predict": ["files", "--model", "--top"],
     "models": ["--classes"],
     "compare": ["first", "second"],
+    "events": [
+        "name",
+        "--fold",
+        "--truth",
+        "--threshold",
+        "--median",
+        "--gap",
+        "--shortest",
+        "--out",
+        "--checkpoints",
+        "--data",
+    ],
     "verify": ["folder", "--repair", "--root"],
     "export": ["name", "--to", "--kind", "--audio", "--split", "--fold", "--out", "--data"],
     "share": ["name", "--remote"],
@@ -324,6 +336,8 @@ def test_export_writes_a_corpus_for_others(data, tmp_path, monkeypatch, fails):
 
 def test_predict_prints_the_best_classes_and_counts_what_it_cannot_read(monkeypatch, fails, capsys, tmp_path):
     class Predictor:
+        thresholds = None
+
         def __init__(self, bundle):
             assert bundle == tmp_path
 
@@ -332,10 +346,16 @@ def test_predict_prints_the_best_classes_and_counts_what_it_cannot_read(monkeypa
                 raise AudioError("empty", "the file has 0 bytes")
             return [("dog", 0.7), ("cat", 0.2), ("owl", 0.1)]
 
+        def given(self, ranked):
+            return [name for name, probability in ranked if probability > 0.5]
+
     monkeypatch.setattr("audioprep.edge.predict.Predictor", Predictor)
     assert run("predict", "a.wav", "--model", str(tmp_path), "--top", "2").output == "a.wav: dog 0.700, cat 0.200\n"
     err = fails("predict", "bad.wav", "a.wav", "--model", tmp_path)
     assert err == "error: predict: 1 failed: empty: the file has 0 bytes; give files that hold audio\n"
+    Predictor.thresholds = {"dog": 0.5}
+    several = run("predict", "a.wav", "--model", str(tmp_path), "--top", "2").output
+    assert several == "a.wav: dog 0.700, cat 0.200 (not given)\n"
 
 
 def test_models_shows_what_each_network_costs(tmp_path, monkeypatch):

@@ -43,6 +43,22 @@ def test_slow_work_without_a_terminal_says_a_line_now_and_then(capsys, monkeypat
     assert capsys.readouterr().err.splitlines()[0] == "count: shard 1 of 6"
 
 
+def test_a_note_is_said_with_the_time_left(capsys, monkeypatch):
+    clock = itertools.count(0, 3)
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    list(console.track(range(6), "train", 6, "epoch", lambda item: f"loss [{item}]"))
+    lines = ["train: epoch 1 of 6, loss [0]", "train: epoch 5 of 6, loss [4], 0:00:03 left"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_note_stands_beside_the_bar(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(console, "Console", lambda **_: Console(file=out, force_terminal=True, width=160))
+    monkeypatch.setattr(console, "QUIET_S", -1.0)
+    list(console.track(range(6), "train", 6, "epoch", lambda item: f"loss [{item}]"))
+    assert "loss [5]" in out.getvalue()
+
+
 A, B = Path("there/a.zip"), Path("there/b[1].zip")
 
 

@@ -4,6 +4,7 @@ import pytest
 from import_closure import ROOT
 from ruamel.yaml import YAML
 
+from audioprep.config.augment import AugmentRule
 from audioprep.config.base import SECTIONS
 from audioprep.config.data import DataParams, load_data_params
 from audioprep.config.engine import EngineRule
@@ -29,6 +30,7 @@ def test_every_stage_with_parameters_has_a_section_of_its_name() -> None:
 def test_params_yaml_holds_every_default(section: str) -> None:
     models = (DataParams(), TrainingParams(), EngineRule())
     ours = {name: value for model in models for name, value in model.model_dump(mode="json").items()}
+    ours["augment"] = AugmentRule().model_dump(mode="json")
     assert PARAMS[section] == ours[section]
 
 

@@ -1,5 +1,7 @@
 """A stage script: its arguments, and the code that it must run."""
 
+import importlib
+import os
 import shutil
 import sys
 
@@ -9,7 +11,7 @@ from import_closure import ROOT
 from audioprep.closure import PACKAGE, code_hash
 from audioprep.config.lock import LOCK, ProjectLock, lock_text
 from audioprep.errors import ConfigError, ProjectError
-from audioprep.stage import check_code, run_stage
+from audioprep.stage import check_code, enter_experiment, run_stage
 
 TRIM = ROOT / "stages" / "trim.py"
 
@@ -75,6 +77,58 @@ def test_the_checkout_that_is_installed_is_not_compared(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("audioprep.stage.code_hash", None)
     check_code(TRIM)
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    """The copy of a project in which DVC runs an experiment, with code of its own."""
+    folder = tmp_path / "project" / ".dvc" / "tmp" / "exps" / "tmp1"
+    (folder / PACKAGE).mkdir(parents=True)
+    (folder / PACKAGE / "__init__.py").touch()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", "/other")
+    monkeypatch.delenv("AUDIOPREP_ARCHIVES", raising=False)
+    return folder
+
+
+def test_an_experiment_goes_on_with_the_code_of_its_copy(experiment, monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-u", "stages/trim.py", "demo"])
+    started = []
+    monkeypatch.setattr("os.execv", lambda *command: started.append((*command, os.environ["PYTHONPATH"])))
+    enter_experiment()
+    paths = f"{experiment}{os.pathsep}/other"
+    assert started == [(sys.executable, [sys.executable, "-u", "stages/trim.py", "demo"], paths)]
+    enter_experiment()
+    assert len(started) == 1, "once is enough"
+
+
+def test_an_experiment_reads_the_archives_of_its_project(experiment, monkeypatch):
+    (experiment / PACKAGE / "__init__.py").unlink()
+    (experiment / PACKAGE).rmdir()
+    for given, expected in ((None, "data/archives"), ("../shared", "../shared"), ("/shared", "/shared")):
+        monkeypatch.delenv("AUDIOPREP_ARCHIVES", raising=False)
+        if given:
+            monkeypatch.setenv("AUDIOPREP_ARCHIVES", given)
+        enter_experiment()
+        assert os.environ["AUDIOPREP_ARCHIVES"] == str(experiment.parents[3] / expected)
+
+
+def test_elsewhere_nothing_is_an_experiment(here, monkeypatch):
+    monkeypatch.delenv("AUDIOPREP_ARCHIVES", raising=False)
+    enter_experiment()
+    assert "AUDIOPREP_ARCHIVES" not in os.environ
+
+
+def test_a_module_that_git_does_not_know_is_missed_in_one_line(monkeypatch, capsys, tmp_path):
+    def main(dataset):
+        importlib.import_module(f"{PACKAGE}.model.archs.gone")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stages/x.py", "demo"])
+    with pytest.raises(SystemExit):
+        run_stage(main)
+    line = f"error: stages/x.py: expected {PACKAGE}.model.archs.gone in {ROOT}, found none; in a queued experiment is only "
+    assert capsys.readouterr().err == f"{line}what git knows: git add it, and queue again\n"
 
 
 @pytest.mark.usefixtures("here")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from audioprep.cli.app import app
-from audioprep.console import say, show_table
+from audioprep.cli.app import DATA, app, prepared_layout
+from audioprep.console import counted, say, show_table
 from audioprep.errors import DatasetError
 
 
@@ -24,11 +24,16 @@ def predict(
     failures = []
     for file in files:
         try:
-            best = predictor.predict(file)[:top]
+            ranked = predictor.predict(file)
         except AudioprepError as error:
             failures.append(str(error))
         else:
-            say(f"{file}: " + ", ".join(f"{label} {probability:.3f}" for label, probability in best))
+            given = set(predictor.given(ranked))
+            texts = [
+                f"{label} {probability:.3f}{'' if label in given or predictor.thresholds is None else ' (not given)'}"
+                for label, probability in ranked[: max(top, len(given))]
+            ]
+            say(f"{file}: {', '.join(texts)}")
     if failures:
         raise DatasetError(summarise("predict", failures, "give files that hold audio"))
 
@@ -48,9 +53,10 @@ def models(
     rows = []
     for name, arch in ARCHS.items():
         try:
-            cost = cost_of(rule.model_copy(update={"arch": name}), Shapes(num_frames, num_bins, num_classes))
-        except ModelError:
-            costs = ("-", "too few frames or bins")
+            own = rule if name == rule.arch else rule.model_copy(update={"arch": name, "init_checkpoint": None})
+            cost = cost_of(own, Shapes(num_frames, num_bins, num_classes))
+        except ModelError as error:
+            costs = ("-", "needs audioprep[hf]" if "audioprep[hf]" in str(error) else "too few frames or bins")
         else:
             costs = (f"{cost.num_parameters:,}", f"{cost.num_multiply_adds / 1e6:,.1f} M")
         rows.append((name, *costs, ", ".join(("pool", *arch.settings)), arch.stays_float or "-", arch.about))
@@ -89,3 +95,50 @@ def compare(
     )
     show_table(f"A {first}, B {second}: {found.num_groups} groups of clips", ("", "A", "B", "B - A"), rows)
     say(found.verdict)
+
+
+@app.command()
+def events(
+    name: Annotated[str, typer.Argument(help="A corpus that a network was trained on.")],
+    fold: Annotated[int | None, typer.Option(help="One trained fold; all where none is named.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="True events, to tune thresholds and to score by: lhotse supervisions, .jsonl(.gz)."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Of a frame's probability; by default tuned, or a half.")
+    ] = None,
+    median: Annotated[float, typer.Option(min=0.0, help="Seconds of the median filter over frames.")] = 0.3,
+    gap: Annotated[float, typer.Option(min=0.0, help="Events no further apart become one, seconds.")] = 0.2,
+    shortest: Annotated[float, typer.Option(min=0.0, help="Shorter events are left out, seconds.")] = 0.2,
+    out: Annotated[Path | None, typer.Option(help="A folder; exports/<name>-events where none is named.")] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Trained folds; those of the project where none are named.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the corpora, or of one.")] = DATA,
+) -> None:
+    """Find sound events in the clips that each trained fold was tested on, as lhotse supervisions."""
+    import json
+
+    from audioprep.io.events import read_events, write_events
+    from audioprep.model.detect import DetectRule, detect
+
+    layout = prepared_layout(data, name, ("audio", "cuts", "splits"))
+    trained = checkpoints or layout.data.parent.parent / "models" / name / "checkpoints"
+    rule = DetectRule(threshold, median, gap, shortest)
+    found = detect(layout.data, trained, rule, fold, None if truth is None else read_events(truth))
+    out = out or Path("exports", f"{name}-events")
+    out.mkdir(parents=True, exist_ok=True)
+    write_events(out / "events.jsonl.gz", found.events)
+    about = {"rule": vars(rule), "thresholds": found.thresholds, **found.scores}
+    (out / "events.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    columns, rows = found.table()
+    title = f"Events in {counted(len(found.events), 'recording')}, {counted(len(found.thresholds), 'fold')}"
+    show_table(title, columns, rows)
+    if found.scores:
+        f1 = {
+            kind: f"{found.scores[kind]['f1']:.3f} (macro {found.scores[kind]['macro_f1']:.3f})"
+            for kind in found.scores
+        }
+        say(f"F1 of segments of 1 s {f1['segment']}, of events {f1['event']}")
+    say(f"{out / 'events.jsonl.gz'}: {counted(sum(map(len, found.events.values())), 'event')}")

@@ -48,6 +48,20 @@ class TrimRule(Section):
     exclude: tuple[SoftStatus, ...] = SOFT_STATUSES
 
 
+class WindowRule(Section):
+    """How many windows a recording gives that is longer than one."""
+
+    hop_s: float | None = Field(default=None, ge=0.01, le=3600.0)
+
+
+class DenoiseRule(Section):
+    """Whether recordings are cleared of noise before their features are made."""
+
+    mode: Literal["off", "gate"] = "off"
+    stationary: bool = True
+    strength: float = Field(default=0.9, gt=0.0, le=1.0)
+
+
 class FramedRule(Section):
     """How a wave is cut into frames and these are transformed."""
 
@@ -182,6 +196,8 @@ class DataParams(Section):
     resample: ResampleRule = ResampleRule()
     loudness: LoudnessRule = LoudnessRule()
     trim: TrimRule = TrimRule()
+    window: WindowRule = WindowRule()
+    denoise: DenoiseRule = DenoiseRule()
     features: FeatureRules = FeatureRules()
     split: SplitRule = SplitRule()
 

@@ -17,7 +17,9 @@ class ModelRule(Section):
     """Which network, on which features."""
 
     # One of audioprep/model/archs/registry.py, which says what each is and which of these settings it reads.
-    arch: Literal["resnet8", "bcresnet", "crnn", "cnn6", "cnn10", "cnn14", "mobilenetv2", "mn04", "ast"] = "resnet8"
+    arch: Literal[
+        "resnet8", "bcresnet", "crnn", "cnn6", "cnn10", "cnn14", "mobilenetv2", "mn04", "ast", "ast_pretrained"
+    ] = "resnet8"
     # One of features.kinds.
     features: Literal["logmel", "mfcc", "spectrogram", "chroma", "descriptors", "embedding"] = "logmel"
     # How features over frames become those of a clip; linear_softmax pools what is decided on frames instead.
@@ -32,6 +34,12 @@ class ModelRule(Section):
     init_checkpoint: str | None = None
     # The body keeps the weights of init_checkpoint, and the head alone is trained.
     freeze: bool = False
+
+    @model_validator(mode="after")
+    def _pretrained_is_somewhere(self) -> "ModelRule":
+        if self.arch == "ast_pretrained" and self.init_checkpoint is None:
+            raise ValueError("arch ast_pretrained: expected its folder as init_checkpoint, got none; name it")
+        return self
 
     @model_validator(mode="after")
     def _something_is_frozen(self) -> "ModelRule":
@@ -69,6 +77,8 @@ class TrainRule(Section):
     freq_shift_bins: int = Field(default=2, ge=0, le=64)
     mixup_alpha: float = Field(default=1.0, gt=0.0, le=100.0)
     mixup_prob: float = Field(default=0.5, ge=0.0, le=1.0)
+    # What is mixed: standardised values, or the powers that they stand for.
+    mixup_domain: Literal["features", "power"] = "features"
     # Longest masked run, as a share of the axis; there are two on each axis.
     time_mask: float = Field(default=0.125, ge=0.0, le=1.0)
     freq_mask: float = Field(default=0.125, ge=0.0, le=1.0)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprep.dsp.arrays import Float64, Int8
-from audioprep.dsp.window import Ints, trim_bounds
+from audioprep.dsp.window import Ints, num_windows, trim_bounds
 
 LoudnessMode = Literal["lufs", "rms", "peak", "off"]
 
@@ -93,8 +93,9 @@ def decide_parts(
     threshold_db: float,
     margin_s: float,
     window_samples: int,
+    hop_samples: int | None = None,
 ) -> tuple[Ints, Ints]:
-    """Return the part of each recording that is used, starts [K] and stops [K] in samples, at most one window long.
+    """Return the part of each recording that is used, starts [K] and stops [K] in samples.
 
     Args:
         envelope_E: Level of each envelope frame of all recordings [E], int8, dB.
@@ -105,7 +106,9 @@ def decide_parts(
         mode: `energy` cuts quiet ends off, `off` keeps everything.
         threshold_db: What counts as sound, relative to the loudest frame.
         margin_s: Kept on both sides of the sound.
-        window_samples: Length of the window; what is longer is cut to its first window.
+        window_samples: Length of the window.
+        hop_samples: From the start of one window to that of the next: the part ends where its last window does, see
+            `num_windows`. None: what is longer is cut to its first window.
 
     Raises:
         ShapeError: An envelope does not fit its recording.
@@ -120,7 +123,8 @@ def decide_parts(
             threshold_db=threshold_db,
             margin_samples=round(margin_s * rate_hz),
         )
-    return start_K, np.minimum(stop_K, start_K + window_samples)
+    last_K = (num_windows(stop_K - start_K, window_samples, hop_samples) - 1) * (hop_samples or 0)
+    return start_K, np.minimum(stop_K, start_K + last_K + window_samples)
 
 
 def decide_part(

@@ -79,6 +79,24 @@ def _check_envelopes(envelope_E: Int8, num_frames_K: Ints, frame_samples_K: Ints
         )
 
 
+def num_windows(num_samples_K: Ints, window_samples: int, hop_samples: int | None) -> Ints:
+    """Return how many windows there are in each part [K], at least one; window w starts at `w * hop_samples`.
+
+    Another one follows where at least half of what it adds is there, a hop or, with gaps between, a window; so the last one
+    may be shorter than a window, but not than half of one, and less than half a hop at the end may be in none.
+
+    Args:
+        num_samples_K: Length of each part, samples [K].
+        window_samples: Length of a window.
+        hop_samples: Distance between starts of windows; None is one window, whatever there is.
+    """
+    if hop_samples is None:
+        return np.ones_like(num_samples_K)
+    added_samples = min(hop_samples, window_samples)
+    more_K = (2 * (num_samples_K - window_samples) + added_samples) // (2 * hop_samples)
+    return np.asarray(1 + np.maximum(0, more_K), np.int64)
+
+
 def fit(wave_T: Wave, num_samples: int, pad: Pad = "zeros") -> Float32:
     """Return a clip of exactly the wanted length. Fitting what fits changes nothing.
 

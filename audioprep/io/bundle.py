@@ -9,8 +9,8 @@ from typing import Any
 from audioprep.errors import ModelError
 
 BUNDLE_NAME = "bundle.json"
-FORMAT = 1
-_KEYS = ("labels", "audio", "features", "networks")
+FORMAT = 2
+_KEYS = ("labels", "audio", "features", "networks", "decision")
 
 
 @dataclass(frozen=True)

@@ -21,33 +21,41 @@ DECIDED = pa.schema(
         ("status", pa.string()),
         ("gain_db", pa.float64()),
         ("used", pa.bool_()),
+        ("num_windows", pa.int64()),
     ]
 )
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def cut_lines(decided: pa.Table, *, rate_hz: int, pad: str, window_s: float) -> Iterator[str]:
+def cut_lines(
+    decided: pa.Table, *, rate_hz: int, pad: str, window_s: float, hop_s: float | None = None
+) -> Iterator[str]:
     """Yield the line of each recording's cut: the decided part, one supervision, and what was decided as custom fields.
+
+    A part of several windows is one line, as a Shar reader needs one a recording; `io.window_cuts.windows_of` makes a cut
+    of each window.
 
     Args:
         decided: `DECIDED`; start and stop are in samples.
         rate_hz: Sampling rate of all.
         pad: How each is brought to the window.
         window_s: Length of the window.
+        hop_s: From one window to the next; None where every part is one window.
     """
     same = f'"pad": {_encode(pad)}, "window_s": {window_s!r}'
     columns = (_texts(decided[name].combine_chunks()) for name in DECIDED.names[3:])
     spans = zip(decided["start"].to_pylist(), decided["stop"].to_pylist(), strict=True)
     ids = _texts(decided["id"].combine_chunks())
-    for name, (start, stop), labels, group, splits, attributes, status, gain_db, used in zip(
+    for name, (start, stop), labels, group, splits, attributes, status, gain_db, used, num_windows in zip(
         ids, spans, *columns, strict=True
     ):
         duration_s = repr((stop - start) / rate_hz)
+        windows = "" if num_windows == "1" else f', "hop_s": {hop_s!r}, "num_windows": {num_windows}'
         yield (
             f'{{"id": {name}, "start": {start / rate_hz!r}, "duration": {duration_s}, "channel": 0, "supervisions": '
             f'[{{"id": {name}, "recording_id": {name}, "start": 0.0, "duration": {duration_s}, "channel": 0, '
             f'"custom": {{"labels": {labels}}}}}], "custom": {{"group": {group}, "splits": {splits}, '
-            f'"attributes": {attributes}, "status": {status}, "gain_db": {gain_db}, {same}, "used": {used}}}, '
+            f'"attributes": {attributes}, "status": {status}, "gain_db": {gain_db}, {same}, "used": {used}{windows}}}, '
             '"type": "MonoCut"}\n'
         )
 

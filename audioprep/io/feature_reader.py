@@ -49,7 +49,7 @@ class FeatureShards:
     """The feature shards of one kind. Clips are numbered in stored order: shard after shard, row after row.
 
     Attributes:
-        folder: Where they lie, `data/<ds>/<kind>`.
+        folder: Where they lie, `data/<ds>/<kind>`, or the first of them.
         meta: What the shards say of themselves: kind, num_frames, num_bins, rate_hz, window_s, rule.
         dtype: float16, float32 or int8: what is stored.
         num_frames: N.
@@ -60,25 +60,32 @@ class FeatureShards:
         offset_K: Likewise.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: Path) -> None:
         """Look into every shard; no features are read yet.
 
+        Args:
+            folder: Where they lie.
+            more: Folders with more clips of the same rule, whose shards come after those.
+
         Raises:
-            ShardError: There is no shard, the folder is unfinished, or a shard is damaged or of another rule.
+            ShardError: There is no shard, a folder is unfinished, or a shard is damaged or of another rule.
         """
-        paths = sorted(folder.glob("part-*.parquet"))
-        if not paths:
-            raise ShardError(f"{folder}: expected feature shards, found none; run the features stage")
-        self.folder = folder
-        self._index = read_index(folder)  # it is written last: a folder without it may lack shards
+        self.folder, self._folders = folder, (folder, *more)
         self.meta: dict[str, Any] = {}
         self.groups: list[RowGroup] = []
         # Row groups whose checksums were right: once is enough, and checking takes longer than unpacking.
         self._checked: set[int] = set()
         sizes = [0]
         tables: list[pa.Table] = []
-        for path in paths:
-            sizes += self._open(path, tables)
+        self._first_of = [0]  # the first clip of each folder, and the end
+        for each in self._folders:
+            paths = sorted(each.glob("part-*.parquet"))
+            if not paths:
+                raise ShardError(f"{each}: expected feature shards, found none; run the features stage")
+            self._index = read_index(each)  # it is written last: a folder without it may lack shards
+            for path in paths:
+                sizes += self._open(path, tables)
+            self._first_of.append(sum(sizes))
         self.bounds: Ints = np.cumsum(sizes)
         table = pa.concat_tables(tables)
         self._ids: pa.ChunkedArray = table["id"]
@@ -94,21 +101,27 @@ class FeatureShards:
         """Ids of all clips [K], in stored order."""
         return list(self._ids.to_pylist())
 
-    def find(self, ids: Sequence[str]) -> Ints:
+    def find(self, ids: Sequence[str], folder: int = 0) -> Ints:
         """Return the numbers of some clips [K].
+
+        Args:
+            ids: The clips.
+            folder: In which of the folders they are; others may have clips that are called the same.
 
         Raises:
             ShardError: A clip is in no shard.
         """
+        first, end = self._first_of[folder : folder + 2]
         wanted = pa.array(ids, pa.string())
-        found = pc.index_in(wanted, value_set=self._ids.combine_chunks())
+        found = pc.index_in(wanted, value_set=self._ids.slice(first, end - first).combine_chunks())
         if found.null_count:
             missing = wanted.filter(found.is_null()).to_pylist()
+            stage = "augment" if folder else "features"
             raise ShardError(
-                f"{self.folder}: expected {len(ids)} clips, {len(missing)} are not there ({', '.join(missing[:5])}); "
-                "run the features and split stages"
+                f"{self._folders[folder]}: expected {len(ids)} clips, {len(missing)} are not there "
+                f"({', '.join(missing[:5])}); run the {stage} and split stages"
             )
-        return np.asarray(found.to_numpy(), np.int64)
+        return np.asarray(found.to_numpy(), np.int64) + first
 
     def group_of(self, clips: Ints) -> Ints:
         """Return the row group of each of some clips, given by number [K]."""

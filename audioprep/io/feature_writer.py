@@ -2,7 +2,7 @@
 
 Columns  id, num_frames, and <kind>: FixedSizeList of num_frames * num_bins values, frame after frame; for int8 values two
          more, scale and offset: a value is offset + scale * <kind>
-Schema   metadata key `audioprep`: kind, num_frames, num_bins, rate_hz, window_s, rule
+Schema   metadata key `audioprep`: kind, num_frames, num_bins, rate_hz, window_s, rule; denoise, where noise was taken away
 """
 
 import json

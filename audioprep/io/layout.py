@@ -87,3 +87,7 @@ class Layout:
     def features(self, kind: str) -> Path:
         """Feature shards of one kind."""
         return self.data / kind
+
+    def augmented(self, kind: str) -> Path:
+        """Feature shards of changed copies of the clips, of one kind."""
+        return self.data / "augmented" / kind

@@ -21,6 +21,7 @@ from audioprep.engine import read_index
 from audioprep.errors import ShardError, reason_of
 from audioprep.io.feature_reader import read_meta
 from audioprep.io.feature_writer import METADATA_KEY, decoded, part_name
+from audioprep.io.manifests import Windows
 from audioprep.io.shar import cuts_name
 from audioprep.io.window_cuts import hop_samples, sound_in_window
 
@@ -97,7 +98,7 @@ def cuts_with_features(data: Path, kind: str = "logmel") -> CutSet:
         if shard not in there:
             raise ShardError(f"{data / 'cuts'}: expected {cuts_name(shard)}, found none; run the trim stage")
         path = data / kind / part_name(shard)
-        cuts = CutSet.from_jsonl_lazy(data / "cuts" / cuts_name(shard))
+        cuts = CutSet(Windows(CutSet.from_jsonl_lazy(data / "cuts" / cuts_name(shard))))
         sets.append(cuts.filter(_is_used).map(functools.partial(_with_features, path=path, meta=read_meta(path))))
     return sets[0] if len(sets) == 1 else combine(*sets)
 

@@ -75,6 +75,7 @@ class Split(NamedTuple):
         classes: Every label of the corpus, sorted.
         roles: For each fold the role of every clip when that fold is tested: train, valid, test or unused.
         meta: What the split says of itself.
+        recordings: Where clips are windows, the recording of each.
     """
 
     ids: list[str]
@@ -82,6 +83,7 @@ class Split(NamedTuple):
     classes: list[str]
     roles: dict[int, list[str]]
     meta: dict[str, Any]
+    recordings: list[str] | None = None
 
 
 def read_features(folder: Path, ids: Sequence[str] | None = None) -> Features:
@@ -158,7 +160,8 @@ def read_split(path: Path) -> Split:
     lists = table["labels"].combine_chunks()
     labels, bounds = _strings(lists.values), lists.offsets.to_pylist()
     labels_K = [labels[start:stop] for start, stop in pairwise(bounds)]
-    return Split(table["id"].to_pylist(), labels_K, list(meta["labels"]), roles, meta)
+    recordings = _strings(table["recording"].combine_chunks()) if "recording" in table.column_names else None
+    return Split(table["id"].to_pylist(), labels_K, list(meta["labels"]), roles, meta, recordings)
 
 
 def _strings(values: pa.Array) -> list[str]:

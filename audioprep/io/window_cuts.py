@@ -1,6 +1,48 @@
 """A decided cut in the time of its window: what features are made of, and what is handed on."""
 
+from collections.abc import Iterator
 from typing import Any
+
+# What stands between the id of a recording and the number of a window.
+_MARK = "@"
+# A recording whose id ends so could have the id of another one's window.
+WINDOW_ID = rf"{_MARK}\d{{4,}}$"
+
+
+def window_id(recording_id: str, number: int) -> str:
+    """Return the id of one of several windows of a recording; in their order, ids sort while there are at most 10 000."""
+    return f"{recording_id}{_MARK}{number:04d}"
+
+
+def windows_of(cut: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the cuts that features are made of, each with the id of its recording.
+
+    A cut of one window is that itself. Of several, each has an id, a start and a duration of its own, and labels and custom
+    fields of the whole.
+
+    Args:
+        cut: A decided cut, as plain values.
+    """
+    custom = cut["custom"]
+    if "num_windows" not in custom:
+        yield cut["id"], cut
+        return
+    for number, (offset_s, duration_s) in enumerate(spans(cut["duration"], custom)):
+        own = {"id": window_id(cut["id"], number), "duration": duration_s}
+        supervisions = [{**one, "id": own["id"], "duration": duration_s} for one in cut["supervisions"]]
+        yield cut["id"], {**cut, **own, "start": cut["start"] + offset_s, "supervisions": supervisions}
+
+
+def spans(part_s: float, custom: dict[str, Any]) -> Iterator[tuple[float, float]]:
+    """Yield where each window starts, in seconds from the start of its part, and how long it is.
+
+    Args:
+        part_s: Length of the part.
+        custom: `num_windows`, `hop_s` and `window_s`, as a cut of several windows has them.
+    """
+    for number in range(custom["num_windows"]):
+        offset_s = number * custom["hop_s"]
+        yield offset_s, min(custom["window_s"], part_s - offset_s)
 
 
 def hop_samples(meta: dict[str, Any]) -> int:

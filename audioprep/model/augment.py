@@ -3,6 +3,9 @@
 Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,9 +15,25 @@ from audioprep.config.training import TrainRule
 
 # Masks on each axis, as in PANNs.
 _NUM_MASKS = 2
+# Natural logarithm of a power ratio of one decibel.
+_LOG_DB = math.log(10) / 10
 
 
-def augment(x_BCNM: Tensor, targets_BL: Tensor, rule: TrainRule, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+class Levels(NamedTuple):
+    """What standardised values stand for: `mean + std * value`, dB.
+
+    Attributes:
+        mean_M: Mean of each bin [M], dB.
+        std_M: Standard deviation [M], dB.
+    """
+
+    mean_M: Tensor
+    std_M: Tensor
+
+
+def augment(
+    x_BCNM: Tensor, targets_BL: Tensor, rule: TrainRule, rng: np.random.Generator, levels: Levels | None = None
+) -> tuple[Tensor, Tensor]:
     """Warp, shift, mix and mask one batch.
 
     Args:
@@ -22,6 +41,7 @@ def augment(x_BCNM: Tensor, targets_BL: Tensor, rule: TrainRule, rng: np.random.
         targets_BL: Shares of the classes [B, L], each row sums to one.
         rule: What is done.
         rng: Where chance comes from.
+        levels: What the values stand for, if powers are to be mixed; None mixes the values themselves.
 
     Returns:
         The batch [B, C, N', M], `N' = max(1, int(N * time_crop))`, and its targets [B, L].
@@ -30,7 +50,7 @@ def augment(x_BCNM: Tensor, targets_BL: Tensor, rule: TrainRule, rng: np.random.
     if rule.freq_shift_bins:
         x_BCNM = shift_bins(x_BCNM, rule.freq_shift_bins, rng)
     if rng.random() < rule.mixup_prob:
-        x_BCNM, targets_BL = mix(x_BCNM, targets_BL, rule.mixup_alpha, rng)
+        x_BCNM, targets_BL = mix(x_BCNM, targets_BL, rule.mixup_alpha, rng, levels)
     return mask(x_BCNM, rule.time_mask, rule.freq_mask), targets_BL
 
 
@@ -60,16 +80,28 @@ def shift_bins(x_BCNM: Tensor, max_bins: int, rng: np.random.Generator) -> Tenso
     return x_BCNM.gather(3, index_BM[:, None, None, :].expand_as(x_BCNM))
 
 
-def mix(x_BCNM: Tensor, targets_BL: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def mix(
+    x_BCNM: Tensor, targets_BL: Tensor, alpha: float, rng: np.random.Generator, levels: Levels | None = None
+) -> tuple[Tensor, Tensor]:
     """Mix each clip with another of the batch, shares drawn from Beta(alpha, alpha).
 
-    Source: Zhang et al. 2017, mixup (arXiv 1710.09412), equation 1.
+    With levels the powers are mixed, as those of two sounds at once are: a quiet clip adds little to a loud one, where mixed
+    decibels would be those of a sound that nobody has heard. Of frames that were pooled, mixing the maxima gives the largest
+    that the maximum can be.
+
+    Source: Zhang et al. 2017, mixup (arXiv 1710.09412), equation 1; of sounds: Tokozume et al. 2018, Learning from
+    Between-class Examples (arXiv 1711.10282), section 3.2.
     """
     shares_B = torch.from_numpy(rng.beta(alpha, alpha, len(x_BCNM)).astype(np.float32)).to(x_BCNM.device)
     others_B = torch.from_numpy(rng.permutation(len(x_BCNM))).to(x_BCNM.device)
     shares_B1, shares_B111 = shares_B[:, None], shares_B[:, None, None, None]
-    mixed_BCNM = x_BCNM * shares_B111 + x_BCNM[others_B] * (1 - shares_B111)
-    return mixed_BCNM, targets_BL * shares_B1 + targets_BL[others_B] * (1 - shares_B1)
+    mixed_BL = targets_BL * shares_B1 + targets_BL[others_B] * (1 - shares_B1)
+    if levels is None:
+        return x_BCNM * shares_B111 + x_BCNM[others_B] * (1 - shares_B111), mixed_BL
+    # ln(share * 10^(dB / 10) + ...) = logaddexp(ln share + dB ln(10) / 10, ...), which neither overflows nor loses the quiet.
+    log_BCNM = (levels.mean_M + levels.std_M * x_BCNM) * _LOG_DB
+    mixed_BCNM = torch.logaddexp(log_BCNM + shares_B111.log(), log_BCNM[others_B] + (1 - shares_B111).log())
+    return (mixed_BCNM / _LOG_DB - levels.mean_M) / levels.std_M, mixed_BL
 
 
 def mask(x_BCNM: Tensor, time_share: float, freq_share: float) -> Tensor:

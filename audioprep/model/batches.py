@@ -4,7 +4,7 @@ All clips that fit are read once, in the type they are stored in, and held: each
 set a window of clips is held: row groups are read in random order, and each pushes as many clips, drawn from the whole
 window, out into the batches. Memory is the window, one row group and the batches that wait, however large the set.
 
-Shape letters: B clips of a batch, C clips of the window, K clips, R clips of a row group, N frames, M bins, L classes.
+Shape letters: B clips of a batch, C of the window, K of an epoch in V versions, R of a row group, N frames, M bins, L classes.
 """
 
 import weakref
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from audioprep.errors import ModelError, SplitError
+from audioprep.errors import ModelError
 from audioprep.model.ahead import made_ahead
-from audioprep.model.corpus import Corpus, Ints, load_corpus, split_names
+from audioprep.model.corpus import Corpus, Ints, load_corpus, only_split
 
 # The same on every machine: the order of a set that does not fit depends on it.
 MEMORY_BYTES = 4 << 30
@@ -122,7 +122,7 @@ class FeatureBatches(IterableDataset[Batch]):
 
         Args:
             corpus: The clips.
-            rows: Which of them, as indices [K].
+            rows: Which of them, as indices [K]; or [V, K]: versions of each, of which each epoch takes one, by chance.
             batch_size: Clips of a batch, nearly.
             shuffle: Whether the order is random; otherwise clips come as they are stored.
             seed: Where the order comes from, together with the epoch.
@@ -143,26 +143,21 @@ class FeatureBatches(IterableDataset[Batch]):
                 f"{corpus.name}: expected batch_size of at least 1 and read_ahead of at least 0, got {batch_size} and "
                 f"{read_ahead}; mend them"
             )
-        if not len(rows):
+        if not rows.size:
             raise ModelError(f"{corpus.name}: expected clips to make batches of, got none; choose other roles")
-        self.corpus, self.num_clips, self.seed, self.epoch = corpus, len(rows), seed, 0
+        self._rows_VK: Ints = np.atleast_2d(rows)
+        self.corpus, self.num_clips, self.seed, self.epoch = corpus, int(self._rows_VK.shape[1]), seed, 0
         self.device, self.read_ahead = torch.device(device), read_ahead
         self._shuffle, self._prepare = shuffle, prepare
-        self._num_batches = max(1, round(len(rows) / batch_size))
+        self._num_batches = max(1, round(self.num_clips / batch_size))
         num_bins = corpus.shards.num_bins
         self._scale_shift = None if normalisation is None else _scale_shift(normalisation, num_bins, self.device)
-        # In stored order: rows of the corpus, and for each row group where its own begin and end.
-        stored = np.argsort(corpus.clips_K[rows], kind="stable")
-        self._place_K = np.argsort(stored)
-        self._rows_K = rows[stored]
-        groups_K = corpus.shards.group_of(corpus.clips_K[self._rows_K])
-        self._groups, starts = np.unique(groups_K, return_index=True)
-        self._bounds = np.append(starts, len(rows))
+        self._plan(self._rows_VK.reshape(-1))
         shape = (1, corpus.shards.num_frames, num_bins)
         self._like = self._hold(torch.from_numpy(np.zeros(shape, corpus.shards.dtype)), self._rows_K[:1])
         clip_bytes = self._like.numel() * self._like.element_size()
-        self.num_held = min(memory_bytes // clip_bytes, len(rows))
-        self.is_held = self.num_held == len(rows)
+        self.num_held = min(memory_bytes // clip_bytes, rows.size)
+        self.is_held = self.num_held == rows.size
         self._chances = None if chances is None else self._checked_chances(np.asarray(chances, np.float64))
         least = int(np.diff(self._bounds).max())
         if self.num_held < least:
@@ -203,18 +198,36 @@ class FeatureBatches(IterableDataset[Batch]):
             ShardError: A shard is damaged.
         """
         if self.is_held:
-            order = self._place_K[self._drawn(rng)] if self._shuffle else np.arange(self.num_clips)
-            steps = self._steps_held(order)
+            order = self._place_K[self._drawn(rng)]
+            steps = self._steps_held(order if self._shuffle else np.sort(order))
         else:
+            if len(self._rows_VK) > 1:
+                self._plan(self._rows_VK.reshape(-1)[self._drawn(rng)])
             # A generator of its own: this one is drawn from while the window moves on.
             steps = self._steps_streamed(np.random.default_rng(rng.integers(2**63)) if self._shuffle else None)
         batches = self._batches(steps)
         return made_ahead(batches, self.read_ahead) if self.read_ahead else batches
 
     def _drawn(self, rng: np.random.Generator) -> Ints:
-        if self._chances is None:
-            return rng.permutation(self.num_clips)
-        return rng.choice(self.num_clips, self.num_clips, p=self._chances)
+        """Return the clips of an epoch as places in the flat versions; without copies no chance goes to versions."""
+        clips_K = np.arange(self.num_clips)
+        if self._chances is not None:
+            clips_K = rng.choice(clips_K, self.num_clips, p=self._chances)
+        elif self._shuffle:
+            clips_K = rng.permutation(clips_K)
+        num_versions = len(self._rows_VK)
+        return (
+            clips_K if num_versions == 1 else clips_K + self.num_clips * rng.integers(num_versions, size=len(clips_K))
+        )
+
+    def _plan(self, rows: Ints) -> None:
+        """Note clips in stored order: rows of the corpus, and for each row group where its own begin and end."""
+        stored = np.argsort(self.corpus.clips_K[rows], kind="stable")
+        self._place_K = np.argsort(stored)
+        self._rows_K = rows[stored]
+        groups_K = self.corpus.shards.group_of(self.corpus.clips_K[self._rows_K])
+        self._groups, starts = np.unique(groups_K, return_index=True)
+        self._bounds = np.append(starts, len(rows))
 
     def _checked_chances(self, chances_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         if chances_K.shape != (self.num_clips,) or chances_K.min() < 0 or not self.is_held:
@@ -354,23 +367,13 @@ def open_batches(
         ModelError: A setting is impossible, or no clip has the roles.
     """
     data = Path(data)
-    corpus = load_corpus(data, kind, split or _only_split(data))
+    corpus = load_corpus(data, kind, split or only_split(data))
     rows = corpus.rows(fold, (roles,) if isinstance(roles, str) else roles)
     known: Sequence[npt.ArrayLike] = (0.0, 1.0)
     if mean is None or std is None:
         known = corpus.normalisation(corpus.rows(fold, {"train"}))
     chosen = (known[0] if mean is None else mean, known[1] if std is None else std)
     return FeatureBatches(corpus, rows, normalisation=chosen, **settings)
-
-
-def _only_split(data: Path) -> str:
-    if not data.is_dir():
-        raise SplitError(f"{data}: expected the folder of a prepared corpus, found none in {Path.cwd()}; give its path")
-    names = split_names(data)
-    if len(names) == 1:
-        return names[0]
-    found, remedy = (", ".join(names), "name one of them") if names else ("none", "run the split stage")
-    raise SplitError(f"{data}: expected one split, got {found}; {remedy}")
 
 
 def _scale_shift(

@@ -1,10 +1,10 @@
-"""Building classifiers, and their files: ours, and published PANNs checkpoints to start from."""
+"""Building classifiers, and their files: ours, and published ones to start from: PANNs checkpoints and folders of an AST."""
 
 import contextlib
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from audioprep.config.training import ModelRule
 from audioprep.console import say
 from audioprep.errors import ModelError, reason_of
+from audioprep.model.archs.ast_pretrained import published_config, published_weights
 from audioprep.model.archs.registry import ARCHS
 from audioprep.model.archs.trunk import Sides
+from audioprep.model.ast_front_end import ast_differences, ast_front
 from audioprep.model.nets import Classifier, Front, Outputs
 from audioprep.model.panns_front_end import FRONT_END_PREFIXES, front_end_differences
 
@@ -71,16 +73,19 @@ class Checkpoint:
     meta: dict[str, Any]
 
 
-def build(rule: ModelRule, shapes: Shapes, outputs: Outputs = "softmax") -> Classifier:
+def build(
+    rule: ModelRule, shapes: Shapes, outputs: Outputs = "softmax", config: Mapping[str, Any] | None = None
+) -> Classifier:
     """Return a classifier with random weights, drawn from torch's global generator.
 
     Args:
         rule: The network.
         shapes: Its sides.
         outputs: What makes probabilities of its logits.
+        config: What a published network of more than one size is made by; None: what `model.init_checkpoint` says.
 
     Raises:
-        ModelError: The feature matrices are too small for the network's pooling.
+        ModelError: The feature matrices are too small for the network's pooling, or the config cannot be read.
     """
     arch = ARCHS[rule.arch]
     frame_pool = min(rule.frame_pool, shapes.num_frames) if "frame_pool" in arch.settings else 1
@@ -92,6 +97,7 @@ def build(rule: ModelRule, shapes: Shapes, outputs: Outputs = "softmax") -> Clas
         shapes.num_classes,
         is_exclusive=outputs == "softmax",
         pool=rule.pool,
+        config=_published_config(rule) if config is None and "init_checkpoint" in arch.settings else config,
     )
     trunk = arch.make(rule, sides)
     if min(shapes.num_frames, shapes.num_bins) < trunk.min_side:
@@ -126,26 +132,33 @@ def standardise(classifier: Classifier, mean_M: Any, std_M: Any) -> None:
 
 
 def start_from(
-    classifier: Classifier, path: Path, features: Mapping[str, Any] | None = None, *, freeze: bool = False
+    classifier: Classifier,
+    path: Path,
+    features: Mapping[str, Any] | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    freeze: bool = False,
 ) -> None:
-    """Take the trunk's weights from a published PANNs checkpoint or from one of ours.
+    """Take the trunk's weights from a published PANNs checkpoint, from a folder of an AST, or from a checkpoint of ours.
 
     A head for other classes is left as it is, and so is a pool with weights that the checkpoint does not have. A
-    published trunk standardises its input by itself (bn0), in dB, so the front then passes features through; one of
-    ours brings its own front.
+    published trunk standardises its input by itself (bn0), in dB, so the front then passes features through, an
+    AST is given what it is used to, and one of ours brings its own front.
 
     Args:
         classifier: Its trunk is changed.
-        path: The checkpoint.
+        path: The checkpoint, or the folder.
         features: What the feature shards say of themselves; a published front end is compared with it. Weights that go
             on learning get used to other features, and a line tells of them; frozen ones cannot. None: no comparison.
+        classes: What the head is to decide on; that of a checkpoint of ours for others, of the same number even, is not
+            taken. None: the number alone counts.
         freeze: Keep the body as it is in the checkpoint.
 
     Raises:
         ModelError: The file cannot be read, its names or shapes are not this network's, or a body that is to be frozen
             was trained on other features.
     """
-    loaded, trunk = _read(path), classifier.trunk
+    loaded, trunk = (_read_folder(path, features) if path.is_dir() else _read(path)), classifier.trunk
     # Both layouts have the trunk under `model`; a bare state dict is accepted too.
     weights = dict(loaded.get("model", loaded))
     if features is not None:
@@ -153,16 +166,15 @@ def start_from(
     weights = {name: value for name, value in weights.items() if not name.startswith(FRONT_END_PREFIXES)}
     weights = trunk.fitted(weights)
     own = trunk.state_dict()
-    head = f"{trunk.head_name}."
-    if any(name.startswith(head) and name in own and own[name].shape != value.shape for name, value in weights.items()):
-        weights |= {name: value for name, value in own.items() if name.startswith(head)}
+    if path.is_dir() or _decides_on_others(loaded, classes) or _has_other_head(weights, own, trunk.head_name):
+        weights |= {name: value for name, value in own.items() if name.startswith(f"{trunk.head_name}.")}
     weights = {name: value for name, value in own.items() if name.startswith("pool.")} | weights
     _check_same_layout(path, weights, own)
     trunk.load_state_dict(weights)
-    front = loaded.get("front", {"mean_M": torch.zeros_like(classifier.front.mean_M)})
-    mean_M = front["mean_M"]
-    if mean_M.shape == classifier.front.mean_M.shape:
-        classifier.front.load_state_dict({"mean_M": mean_M, "std_M": front.get("std_M", torch.ones_like(mean_M))})
+    mean_M = classifier.front.mean_M
+    front = loaded.get("front", {"mean_M": torch.zeros_like(mean_M), "std_M": torch.ones_like(mean_M)})
+    if front and front["mean_M"].shape == mean_M.shape:
+        classifier.front.load_state_dict(front)
     if freeze:
         trunk.freeze_body()
 
@@ -170,6 +182,8 @@ def start_from(
 def save_checkpoint(path: Path, classifier: Classifier, rule: ModelRule, shapes: Shapes, meta: dict[str, Any]) -> None:
     """Write a classifier, atomically, as tensors and one JSON text."""
     about = {"rule": rule.model_dump(), "shapes": vars(shapes), "outputs": classifier.outputs, "meta": meta}
+    if classifier.trunk.config is not None:
+        about["config"] = dict(classifier.trunk.config)
     tensors = {"front": classifier.front.state_dict(), "model": classifier.trunk.state_dict()}
     save_atomically(path, {"about": json.dumps(about, sort_keys=True), **tensors})
 
@@ -184,7 +198,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         about = json.loads(loaded["about"])
         rule, shapes = ModelRule.model_validate(about["rule"]), Shapes(**about["shapes"])
-        classifier = build(rule, shapes, about["outputs"])
+        classifier = build(rule, shapes, about["outputs"], about.get("config", {}))
         classifier.front.load_state_dict(loaded["front"])
         classifier.trunk.load_state_dict(loaded["model"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -219,11 +233,42 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _decides_on_others(loaded: Mapping[str, Any], classes: Sequence[str] | None) -> bool:
+    """Return whether a checkpoint of ours is known to be for other classes."""
+    known = json.loads(loaded.get("about", "{}")).get("meta", {}).get("labels")
+    return None not in (known, classes) and list(known) != list(classes or ())
+
+
+def _has_other_head(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], head_name: str) -> bool:
+    names = [name for name in own if name.startswith(f"{head_name}.")]
+    return any(name in weights and weights[name].shape != own[name].shape for name in names)
+
+
+def _read_folder(folder: Path, features: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a published AST in the layout of our checkpoints; without a front where features cannot be brought near its own."""
+    front = {}
+    if features is not None and features["kind"] == "logmel":
+        front["mean_M"], front["std_M"] = ast_front(folder, features)
+    return {"model": published_weights(folder), "front": front}
+
+
+def _published_config(rule: ModelRule) -> Mapping[str, Any] | None:
+    """Return what the network to start from was made by."""
+    if rule.init_checkpoint is None:
+        return None
+    path = Path(rule.init_checkpoint)
+    if path.is_dir():
+        return published_config(path)
+    about = json.loads(_read(path).get("about", "{}"))
+    return dict(about.get("config") or {})
+
+
 def _check_front_end(
     path: Path, weights: Mapping[str, Tensor], features: Mapping[str, Any], front: Front, *, freeze: bool
 ) -> None:
-    differences = front_end_differences(weights, features)
-    if front.per_clip and any(name.startswith(FRONT_END_PREFIXES) for name in weights):
+    differences = ast_differences(path, features) if path.is_dir() else front_end_differences(weights, features)
+    is_published = path.is_dir() or any(name.startswith(FRONT_END_PREFIXES) for name in weights)
+    if front.per_clip and is_published:
         differences.append("model.normalise: corpus, got clip")
     if not differences:
         return

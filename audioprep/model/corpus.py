@@ -1,6 +1,6 @@
 """What training and evaluation know of a corpus: clips, labels, roles, train-only normalisation, and where features lie.
 
-Shape letters: K clips, N frames, M bins, L classes, P pairs of a clip and one of its labels.
+Shape letters: K clips, V versions of a clip, N frames, M bins, L classes, P pairs of a clip and one of its labels.
 """
 
 from collections.abc import Collection
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprep.errors import ShardError, SplitError, unknown_name
+from audioprep.io.copies import NO_COPIES, Copies, copy_id, read_copies
 from audioprep.io.feature_reader import FeatureShards
 from audioprep.io.parquet import read_split, read_sums
 
@@ -28,6 +29,9 @@ Floats = npt.NDArray[np.float32]
 class Corpus:
     """The clips of one split. Features stay on disk until they are asked for.
 
+    Copies, where they are wanted, stand behind all the clips: first the first copy of each, and so on. They have ids, labels and
+    features, and no role: from the clips that have one, `versions` leads to their copies, and nothing else does.
+
     Attributes:
         name: The corpus and the split, for messages.
         ids: Clip ids [K].
@@ -37,6 +41,8 @@ class Corpus:
         shards: The features.
         clips_K: The number of each clip in the shards [K].
         split_meta: What the split says of itself.
+        copies: Which copies there are of each clip.
+        recordings: Where clips are windows, the recording of each [K].
     """
 
     name: str
@@ -47,6 +53,8 @@ class Corpus:
     shards: FeatureShards
     clips_K: Ints
     split_meta: dict[str, Any]
+    copies: Copies = NO_COPIES
+    recordings: list[str] | None = None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -95,6 +103,11 @@ class Corpus:
                 raise SplitError(unknown_name(f"{self.name} roles", role, ROLES))
         return np.flatnonzero([role in wanted for role in self.roles[fold]])
 
+    def versions(self, rows: Ints) -> Ints:
+        """Return some clips, given as indices [K], and after them their copies, as [V, K]."""
+        num_clips = len(self.ids) // (self.copies.num + 1)
+        return np.stack([rows + number * num_clips for number in range(self.copies.num + 1)])
+
     def values(self, rows: Ints) -> npt.NDArray[Any]:
         """Return the features of some clips [K, N, M]: float16 or float32 as stored, int8 as float32.
 
@@ -115,13 +128,14 @@ class Corpus:
         return mean_M.astype(np.float32), np.sqrt(np.maximum(variance_M, _MIN_STD**2)).astype(np.float32)
 
 
-def load_corpus(data: Path, features: str, split_name: str) -> Corpus:
+def load_corpus(data: Path, features: str, split_name: str, *, with_copies: bool = False) -> Corpus:
     """Read the split of one corpus and look into its feature shards.
 
     Args:
         data: The corpus's folder, `data/<ds>`.
         features: Feature kind.
         split_name: Split.
+        with_copies: Whether augmented copies, if there are any, are wanted besides.
 
     Raises:
         ShardError: A file is missing or damaged.
@@ -133,10 +147,39 @@ def load_corpus(data: Path, features: str, split_name: str) -> Corpus:
     if not (data / features).is_dir() and (kinds := feature_kinds(data)):
         raise ShardError(unknown_name(f"{data} features", features, kinds))
     split = read_split(path)
-    shards = FeatureShards(data / features)
-    name = f"{data.name}/{split_name}"
-    clips_K = shards.find(split.ids)
-    return Corpus(name, split.ids, split.labels, split.classes, split.roles, shards, clips_K, split.meta)
+    copied = data / "augmented" / features
+    copies = read_copies(copied) if with_copies else NO_COPIES
+    shards = FeatureShards(data / features, *([copied] if copies.num else []))
+    clips_K, ids = shards.find(split.ids), [copy_id(clip, n + 1) for n in range(copies.num) for clip in split.ids]
+    if copies.num:
+        clips_K = np.concatenate([clips_K, shards.find(ids, folder=1)])
+    return Corpus(
+        f"{data.name}/{split_name}",
+        [*split.ids, *ids],
+        split.labels * (copies.num + 1),
+        split.classes,
+        split.roles,
+        shards,
+        clips_K,
+        split.meta,
+        copies,
+        split.recordings,
+    )
+
+
+def only_split(data: Path) -> str:
+    """Return the name of the only split of a corpus.
+
+    Raises:
+        SplitError: There is no corpus, no split, or more than one.
+    """
+    if not data.is_dir():
+        raise SplitError(f"{data}: expected the folder of a prepared corpus, found none in {Path.cwd()}; give its path")
+    names = split_names(data)
+    if len(names) == 1:
+        return names[0]
+    found, remedy = (", ".join(names), "name one of them") if names else ("none", "run the split stage")
+    raise SplitError(f"{data}: expected one split, got {found}; {remedy}")
 
 
 def split_names(data: Path) -> list[str]:

@@ -3,6 +3,9 @@
 Reads    models/<ds>/checkpoints/, data/<ds>/<kind>/, data/<ds>/splits/, raw/clips.parquet, audio/facts.parquet
 Writes   reports/<ds>/metrics.json, details.json, calibration.json, predictions.parquet, history.csv, plots/, report.html
 
+Where clips are windows of longer recordings, a recording has the mean of its windows' probabilities, and all numbers are of
+recordings; `windows` in details.json has those of single windows.
+
 Shape letters: K clips, L classes.
 """
 
@@ -16,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from audioprep.config.training import EvaluateRule
+from audioprep.config.training import EvaluateRule, TrainRule
 from audioprep.console import say, track
+from audioprep.dsp.temperature import scale
 from audioprep.engine import fresh_folder
 from audioprep.errors import ModelError
 from audioprep.io.groups import read_groups, read_parts
@@ -26,21 +30,21 @@ from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.judge import judge, summarise
 from audioprep.model.loop import predict
-from audioprep.model.metrics.calibration import fit_temperature, log_loss, scale
+from audioprep.model.metrics.calibration import fit_temperature, log_loss
 from audioprep.model.metrics.decisions import (
     DEFAULT_THRESHOLD,
     best_thresholds,
-    confusion,
     decide_one,
     decide_several,
 )
+from audioprep.model.metrics.ranking import pr_curves, roc_curves
 from audioprep.model.plots import write_plots
-from audioprep.model.report.page import write_report
+from audioprep.model.report.augmented import augmented
+from audioprep.model.report.listen import listen
+from audioprep.model.report.page import Results, write_report
 from audioprep.model.robustness import ScoredFold, degraded_scores
 from audioprep.model.trained import check_fits, read_training
-
-# Wrong clips that the report lists.
-_NUM_ERRORS = 12
+from audioprep.model.windows import over_recordings, recording_ids
 
 Ints = npt.NDArray[np.int64]
 
@@ -68,7 +72,8 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     first = loaded[0]
     corpus = load_corpus(data, first.rule.features, first.meta["split"])
     folds = [_score_fold(corpus, checkpoint, rule) for checkpoint in track(loaded, "evaluate", len(loaded), "fold")]
-    predictions = _pooled(corpus, folds, read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids))
+    groups = read_groups(data / "splits" / f"{first.meta['split']}.parquet", corpus.ids)
+    predictions = _pooled(corpus, folds, groups)
     if not predictions.truth_KL.any():
         raise ModelError(
             f"{corpus.name}: expected tested clips with labels, got none with any; choose another split or other folds"
@@ -76,24 +81,35 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     parts = read_parts(data, predictions.ids, rule.groups)
     head, details = judge(predictions, _calibrated(folds), parts)
     details["robustness"] = _degraded(data, corpus, loaded, folds, predictions, rule)
+    if corpus.recordings is not None:
+        details["windows"] = _of_windows(corpus, folds, groups)
+    curves = {
+        "roc": roc_curves(predictions.truth_KL, predictions.scores_KL),
+        "pr": pr_curves(predictions.truth_KL, predictions.scores_KL),
+    }
+    fitted = {f"fold{fold.fold}": fold.calibration for fold in folds}
+    history = checkpoints / "history.csv"
     fresh_folder(out)
     write_predictions(out / NAME, predictions)
-    write_plots(out / "plots", predictions, details["calibration"])
-    shutil.copyfile(checkpoints / "history.csv", out / "history.csv")
+    write_plots(out / "plots", predictions, curves, details["calibration"], history)
+    shutil.copyfile(history, out / "history.csv")
     _write_json(out / "metrics.json", head)
     _write_json(out / "details.json", details)
-    _write_json(out / "calibration.json", {f"fold{fold.fold}": fold.calibration for fold in folds})
-    write_report(
-        out / "report.html",
-        data,
-        metrics={"accuracy": details["pooled_accuracy"], "accuracy_std": 0.0, **details, **head},
+    _write_json(out / "calibration.json", fitted)
+    rule_of_training = training.get("rule")
+    results = Results(
+        head=head,
+        details=details,
+        calibration=fitted,
+        predictions=predictions,
+        curves=curves,
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
-        counts_LL=None if corpus.is_multi_label else _confusion(predictions),
-        bins=details["calibration"],
-        errors=[] if corpus.is_multi_label else _errors(predictions),
-        history=checkpoints / "history.csv",
+        heard=listen(data, corpus, predictions),
+        augmented=augmented(corpus, first, TrainRule(**rule_of_training)) if rule_of_training else [],
+        history=history,
     )
+    write_report(out / "report.html", data, results)
     _tell(data.name, out, head, folds, rule)
     return head
 
@@ -104,7 +120,9 @@ class _Fold:
 
     Attributes:
         fold: Its number.
-        rows_K: Its clips, as rows of the corpus.
+        windows_W: Its clips, as rows of the corpus.
+        scores_WL: Their probabilities.
+        rows_K: Its recordings, as rows of the corpus: where clips are no windows, these are the clips.
         scores_KL: Their probabilities.
         decided_KL: The labels that they are given.
         calibrated_KL: Probabilities with the fold's temperature; None if it has none.
@@ -112,6 +130,8 @@ class _Fold:
     """
 
     fold: int
+    windows_W: Ints
+    scores_WL: npt.NDArray[np.float32]
     rows_K: Ints
     scores_KL: npt.NDArray[np.float32]
     decided_KL: npt.NDArray[np.bool_]
@@ -122,15 +142,16 @@ class _Fold:
 def _score_fold(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> _Fold:
     check_fits(corpus, checkpoint)
     fold, classifier = int(checkpoint.meta["fold"]), checkpoint.classifier
-    rows_K = corpus.rows(fold, {"test"})
-    if not len(rows_K):
+    windows_W = corpus.rows(fold, {"test"})
+    if not len(windows_W):
         raise ModelError(f"fold {fold}: expected clips to test, found none; choose another split")
     calibration = _calibrate(corpus, checkpoint, rule)
-    scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
+    scores_WL = predict(classifier, corpus.values(windows_W), num_shifts=rule.num_shifts)
+    rows_K, scores_KL = over_recordings(corpus, windows_W, scores_WL)
     decided_KL = _decide(corpus, scores_KL, calibration)
     temperature = calibration["temperature"]
     calibrated_KL = None if temperature is None else scale(scores_KL, classifier.outputs, temperature)
-    return _Fold(fold, rows_K, scores_KL, decided_KL, calibrated_KL, calibration)
+    return _Fold(fold, windows_W, scores_WL, rows_K, scores_KL, decided_KL, calibrated_KL, calibration)
 
 
 def _degraded(
@@ -144,9 +165,11 @@ def _degraded(
     """Return, for each condition, the headline and its interval, and macro F1."""
     if not rule.robustness.snr_db and not rule.robustness.reverb_s:
         return {}
-    tests = [ScoredFold(checkpoint.classifier, fold.rows_K) for checkpoint, fold in zip(loaded, folds, strict=True)]
+    tests = [ScoredFold(checkpoint.classifier, fold.windows_W) for checkpoint, fold in zip(loaded, folds, strict=True)]
     rows = {}
-    for name, scores in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
+    for name, of_clips in degraded_scores(data, corpus, tests, rule.robustness, rule.num_shifts).items():
+        pairs = zip(folds, of_clips, strict=True)
+        scores = [over_recordings(corpus, fold.windows_W, scores_WL)[1] for fold, scores_WL in pairs]
         decided = [_decide(corpus, own_KL, fold.calibration) for own_KL, fold in zip(scores, folds, strict=True)]
         rows[name] = summarise(
             replace(predictions, scores_KL=np.concatenate(scores), decided_KL=np.concatenate(decided))
@@ -167,8 +190,9 @@ def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> di
     rows_K = corpus.rows(fold, {"valid"} - set(checkpoint.meta["fit_on"]))
     if not rule.calibrate or not len(rows_K):
         return {"temperature": None, "num_clips": 0, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
-    truth_KL, outputs = corpus.truth(rows_K), classifier.outputs
     scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
+    rows_K, scores_KL = over_recordings(corpus, rows_K, scores_KL)
+    truth_KL, outputs = corpus.truth(rows_K), classifier.outputs
     temperature = fit_temperature(truth_KL, scores_KL, outputs)
     thresholds = None
     if corpus.is_multi_label:
@@ -185,7 +209,7 @@ def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> di
 def _pooled(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> Predictions:
     rows_K = np.concatenate([fold.rows_K for fold in folds])
     return Predictions(
-        ids=[corpus.ids[row] for row in rows_K],
+        ids=recording_ids(corpus, rows_K),
         folds_K=np.concatenate([np.full(len(fold.rows_K), fold.fold) for fold in folds]),
         groups=[groups[row] for row in rows_K],
         truth_KL=corpus.truth(rows_K),
@@ -196,31 +220,24 @@ def _pooled(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> Prediction
     )
 
 
+def _of_windows(corpus: Corpus, folds: list[_Fold], groups: list[str]) -> dict[str, float]:
+    """Return the headline and its interval, and macro F1, of windows that are each judged on their own."""
+    alone = [
+        replace(
+            fold,
+            rows_K=fold.windows_W,
+            scores_KL=fold.scores_WL,
+            decided_KL=_decide(corpus, fold.scores_WL, fold.calibration),
+        )
+        for fold in folds
+    ]
+    predictions = _pooled(corpus, alone, groups)
+    return {"num_windows": len(predictions.ids), **summarise(predictions)}
+
+
 def _calibrated(folds: list[_Fold]) -> npt.NDArray[np.float64] | None:
     parts = [fold.calibrated_KL for fold in folds if fold.calibrated_KL is not None]
     return np.concatenate(parts) if len(parts) == len(folds) else None
-
-
-def _confusion(predictions: Predictions) -> Ints:
-    true_K, predicted_K = (given_KL.argmax(axis=1) for given_KL in (predictions.truth_KL, predictions.decided_KL))
-    return confusion(true_K, predicted_K, len(predictions.classes))
-
-
-def _errors(predictions: Predictions) -> list[dict[str, Any]]:
-    """Return the wrong clips that were most confidently wrong."""
-    errors: list[dict[str, Any]] = []
-    for row in np.flatnonzero(~predictions.is_right_K):
-        best = int(predictions.decided_KL[row].argmax())
-        errors.append(
-            {
-                "id": predictions.ids[row],
-                "fold": int(predictions.folds_K[row]),
-                "label": predictions.classes[int(predictions.truth_KL[row].argmax())],
-                "predicted": predictions.classes[best],
-                "probability": float(predictions.scores_KL[row, best]),
-            }
-        )
-    return sorted(errors, key=lambda error: (-error["probability"], error["id"]))[:_NUM_ERRORS]
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -234,4 +251,6 @@ def _tell(name: str, out: Path, head: dict[str, Any], folds: list[_Fold], rule: 
             f"{name}: no temperature for fold {', '.join(bare)}: no clips to validate that the weights were not fitted on"
         )
     main = f"mAP {head['map']:.3f}" if "map_std" in head else f"accuracy {head['accuracy']:.2%}"
+    num_windows = sum(len(fold.windows_W) for fold in folds)
+    main += f" of {head['num_clips']} recordings in {num_windows} windows" if num_windows > head["num_clips"] else ""
     say(f"{name}: {main} over {len(folds)} folds, macro F1 {head['macro_f1']:.3f}; see {out / 'report.html'}")

@@ -1,6 +1,6 @@
 """Stage export: one fold's classifier as an edge bundle, if int8 is as good as float32.
 
-Reads    models/<ds>/checkpoints/, reports/<ds>/metrics.json, data/<ds>/<kind>/, data/<ds>/splits/
+Reads    models/<ds>/checkpoints/, reports/<ds>/metrics.json, reports/<ds>/calibration.json, data/<ds>/<kind>/, data/<ds>/splits/
 Writes   models/<ds>/bundle/ model.fp32.onnx, model.int8.onnx, bundle.json
 """
 
@@ -16,6 +16,7 @@ import torch
 
 from audioprep.config.training import ExportRule
 from audioprep.console import say
+from audioprep.dsp.temperature import scale
 from audioprep.engine import file_sha256, fresh_folder
 from audioprep.errors import ModelError
 from audioprep.io.bundle import BUNDLE_NAME, FORMAT
@@ -33,17 +34,18 @@ _MAX_DIFFERENCE = 1e-4
 
 
 def export(
-    data: Path, checkpoints: Path, metrics: Path, out: Path, rule: ExportRule, audio: dict[str, Any]
+    data: Path, checkpoints: Path, results: Path, out: Path, rule: ExportRule, audio: dict[str, Any]
 ) -> dict[str, Any]:
     """Write the edge bundle of one corpus; nothing is written when int8 fails the gate.
 
     Args:
         data: The corpus's folder, `data/<ds>`.
         checkpoints: What the train stage wrote.
-        metrics: What the evaluate stage wrote, `metrics.json`.
+        results: What the evaluate stage wrote, with `metrics.json` and `calibration.json`.
         out: The bundle's folder.
         rule: Which fold, and how much int8 may cost.
-        audio: What the device does before the features: `rate_hz`, `window_s`, `loudness`, `trim`.
+        audio: What the device does before the features: `rate_hz`, `window_s`, `loudness`, `trim`, and `hop_s` where it judges all windows
+            of what is longer.
 
     Returns:
         What `bundle.json` holds.
@@ -60,20 +62,23 @@ def export(
     checkpoint = load_checkpoint(checkpoints / f"fold{fold}.pt")
     corpus = load_corpus(data, checkpoint.rule.features, checkpoint.meta["split"])
     check_fits(corpus, checkpoint)
-    scores = _read_metrics(metrics)
+    metrics = _read_json(results / "metrics.json")
+    decision = _decision(_read_json(results / "calibration.json"), checkpoint, corpus)
     temporary = fresh_folder(out.with_name(f".{out.name}.tmp"))
     try:
         gate = _write_networks(temporary, checkpoint, corpus, rule)
-        about = _about(temporary, checkpoint, corpus, scores, gate, audio)
+        about = _about(temporary, checkpoint, corpus, metrics, gate, audio) | {"decision": decision}
         (temporary / BUNDLE_NAME).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(out, ignore_errors=True)
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     int8, fp32 = (about["networks"][name]["bytes"] / 1e3 for name in ("int8", "fp32"))
+    temperature = decision["temperature"]
     say(
         f"{data.name}: int8 ({gate['int8']}) in {int8:.0f} kB, float32 in {fp32:.0f} kB; they agree on "
-        f"{gate['agreement']:.1%} of {gate['num_clips']} unseen clips; bundle in {out}"
+        f"{gate['agreement']:.1%} of {gate['num_clips']} unseen clips; "
+        f"{'no temperature' if temperature is None else f'temperature {temperature:.2f}'}; bundle in {out}"
     )
     return about
 
@@ -194,8 +199,39 @@ def _about(
     }
 
 
-def _read_metrics(path: Path) -> dict[str, Any]:
+def _decision(calibration: dict[str, Any], checkpoint: Checkpoint, corpus: Corpus) -> dict[str, Any]:
+    """Return what the device makes of the network's output: probabilities as sure as they are right, and labels.
+
+    Thresholds are of these probabilities; they are those of the report, which have another value before the temperature.
+
+    Raises:
+        ModelError: The evaluation was one of other folds.
+    """
+    fold, outputs = checkpoint.meta["fold"], checkpoint.classifier.outputs
+    own = calibration.get(f"fold{fold}")
+    if own is None:
+        raise ModelError(
+            f"export: expected the calibration of fold {fold}, got that of {', '.join(calibration) or 'none'}; run the "
+            "evaluate stage again"
+        )
+    temperature, thresholds = own["temperature"], None
+    if corpus.is_multi_label:
+        fitted = own["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
+        values_1L = np.array([[fitted[label] for label in corpus.classes]])
+        scaled_1L = values_1L if temperature is None else scale(values_1L, outputs, temperature)
+        thresholds = dict(zip(corpus.classes, scaled_1L[0].tolist(), strict=True))
+    return {
+        "outputs": outputs,
+        "temperature": temperature,
+        "thresholds": thresholds,
+        "num_validation_clips": own["num_clips"],
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        raise ModelError(f"{path}: expected the metrics of an evaluation, found none; run the evaluate stage") from None
+        raise ModelError(
+            f"{path}: expected the {path.stem} of an evaluation, found none; run the evaluate stage"
+        ) from None

@@ -1,6 +1,6 @@
 """Stage train: every fold in a process of its own with one thread, so that the number of cores changes no weight.
 
-Reads    data/<ds>/<kind>/, data/<ds>/splits/
+Reads    data/<ds>/<kind>/, data/<ds>/augmented/<kind>/ (where there is one), data/<ds>/splits/
 Writes   models/<ds>/checkpoints/fold<k>.pt, history.csv, train.json
 Logs     .audioprep/log/<ds>/train.jsonl: what each fold cost; two runs differ in it, so it is no output
 
@@ -29,7 +29,18 @@ from audioprep.io.parquet import read_split
 
 HISTORY_COLUMNS = ("fold", "epoch", "lr", "train_loss", "valid_loss", "valid_accuracy")
 # A change in any of these may change the weights.
-_CODE = ("augment", "batches", "checkpoints", "corpus", "loop", "losses", "nets", "panns_front_end", "pools")
+_CODE = (
+    "ast_front_end",
+    "augment",
+    "batches",
+    "checkpoints",
+    "corpus",
+    "loop",
+    "losses",
+    "nets",
+    "panns_front_end",
+    "pools",
+)
 _POLL_S = 0.2
 
 
@@ -91,13 +102,14 @@ def train_folds(
     jobs = [FoldJob(data, split, model, train, fold, work) for fold in folds]
     todo = [job for job in jobs if not job.record.exists()]
     epochs = _run(todo)
-    for _ in track(epochs, f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs, "epoch"):
+    label, total = f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs
+    for _ in track(epochs, label, total, "epoch", EpochNotes()):
         pass
     records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
     fresh_folder(out)
     for job in jobs:
         shutil.copyfile(job.done, out / job.done.name)
-    summary = _write_summary(out, folds, records)
+    summary = _write_summary(out, folds, train, records)
     costs = {out / job.done.name: record["cpu_seconds"] for job, record in zip(jobs, records, strict=True)}
     if log is not None:
         _log_costs(log, costs)
@@ -121,9 +133,11 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
     """Return the hash of everything that decides the weights of a fold; which folds are wanted does not."""
     folder = Path(__file__).parent
     inputs = [data / model.features / "_index.json", data / "splits" / f"{split}.parquet"]
+    if (copied := data / "augmented" / model.features / "_index.json").is_file():
+        inputs.append(copied)
     inputs += [folder / f"{name}.py" for name in _CODE] + sorted(folder.glob("archs/*.py"))
     if model.init_checkpoint is not None:
-        inputs.append(Path(model.init_checkpoint))
+        inputs += _files_of(Path(model.init_checkpoint))
     try:
         hashes = [file_sha256(path) for path in inputs]
     except OSError as error:
@@ -132,8 +146,35 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
     return fingerprint(hashes, rules, version("torch"))
 
 
-def _run(jobs: Sequence[FoldJob]) -> Iterator[None]:
-    """Train folds side by side, and yield after each epoch of any of them."""
+def _files_of(checkpoint: Path) -> list[Path]:
+    """Return the files of a checkpoint: itself, or config and weights in a folder."""
+    if not checkpoint.exists():
+        raise ModelError(
+            f"model.init_checkpoint {checkpoint}: expected a checkpoint, found none; check the path, and give the whole one "
+            "to a queued experiment"
+        )
+    if not checkpoint.is_dir():
+        return [checkpoint]
+    return [path for path in sorted(checkpoint.iterdir()) if path.suffix in (".json", ".safetensors")]
+
+
+class EpochNotes:
+    """What the line of progress says after each epoch: the numbers of that fold, the last that it has of each."""
+
+    def __init__(self) -> None:
+        self._valid: dict[int, float] = {}
+
+    def __call__(self, row: Mapping[str, Any]) -> str:
+        """Return the line, given one more row of a fold's history."""
+        fold = row["fold"]
+        if "valid_accuracy" in row:
+            self._valid[fold] = row["valid_accuracy"]
+        valid = f", valid {self._valid[fold]:.0%}" if fold in self._valid else ""
+        return f"fold {fold} loss {row['train_loss']:.2f}{valid}"
+
+
+def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
+    """Train folds side by side, and yield the row of the history after each epoch of any of them."""
     if not jobs:
         return
     context = multiprocessing.get_context("spawn")
@@ -145,10 +186,10 @@ def _run(jobs: Sequence[FoldJob]) -> Iterator[None]:
             while not all(future.done() for future in futures):
                 _raise_failures(futures)
                 try:
-                    finished_epochs.get(timeout=_POLL_S)
+                    row = finished_epochs.get(timeout=_POLL_S)
                 except queue.Empty:
                     continue
-                yield
+                yield row
             _raise_failures(futures)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -179,12 +220,12 @@ def _start_worker(finished_epochs: Any) -> None:
     torch.set_num_threads(1)
 
 
-def _report_epoch() -> None:
-    """Report one epoch; end with the parent, so that a killed run leaves no worker behind."""
+def _report_epoch(row: dict[str, Any]) -> None:
+    """Report one epoch by its row of the history; end with the parent, so that a killed run leaves no worker behind."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)
-    _finished_epochs.put(None)
+    _finished_epochs.put(row)
 
 
 def _train_one(job: FoldJob) -> None:
@@ -193,7 +234,7 @@ def _train_one(job: FoldJob) -> None:
     from audioprep.model.corpus import load_corpus
     from audioprep.model.loop import train_fold
 
-    corpus = load_corpus(job.data, job.model.features, job.split)
+    corpus = load_corpus(job.data, job.model.features, job.split, with_copies=True)
     result = train_fold(corpus, job.model, job.train, job.fold, job.state, _report_epoch)
     meta = {
         "dataset": job.data.name,
@@ -202,6 +243,7 @@ def _train_one(job: FoldJob) -> None:
         "labels": corpus.classes,
         "features": corpus.meta,
         "fit_on": list(job.train.fit_on),
+        **({"augment": corpus.copies.rule} if corpus.copies.num else {}),
     }
     save_checkpoint(job.done, result.classifier, job.model, result.shapes, meta)
     record = {
@@ -218,7 +260,9 @@ def _train_one(job: FoldJob) -> None:
     job.state.unlink(missing_ok=True)
 
 
-def _write_summary(out: Path, folds: Sequence[int], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _write_summary(
+    out: Path, folds: Sequence[int], train: TrainRule, records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     with (out / "history.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, HISTORY_COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
@@ -227,6 +271,7 @@ def _write_summary(out: Path, folds: Sequence[int], records: Sequence[dict[str, 
     summary = {
         "folds": list(folds),
         "torch": version("torch"),
+        "rule": train.model_dump(mode="json", exclude={"folds"}),
         "per_fold": [
             {key: value for key, value in record.items() if key not in {"history", "cpu_seconds"}} for record in records
         ],

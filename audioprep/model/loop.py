@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -17,9 +17,9 @@ from torch import nn
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
-from audioprep.model.augment import augment
+from audioprep.model.augment import Levels, augment
 from audioprep.model.batches import Batch, FeatureBatches
-from audioprep.model.checkpoints import Shapes, build, save_atomically, standardise, start_from
+from audioprep.model.checkpoints import Shapes, build, save_atomically, save_checkpoint, standardise, start_from
 from audioprep.model.corpus import Corpus, Floats, Ints
 from audioprep.model.losses import class_weights, clip_chances, loss_name, make_loss, outputs_of
 from audioprep.model.nets import Classifier
@@ -59,17 +59,23 @@ class FoldResult:
 
 
 def train_fold(
-    corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path, on_epoch: Callable[[], None]
+    corpus: Corpus,
+    model: ModelRule,
+    train: TrainRule,
+    fold: int,
+    state: Path,
+    on_epoch: Callable[[dict[str, Any]], None],
 ) -> FoldResult:
     """Train the classifier for one tested fold.
 
     Args:
-        corpus: Features and roles; clips with the role `test` are not touched.
+        corpus: Features and roles; clips with the role `test` are not touched. Of a clip with copies each epoch takes itself or
+            one of them.
         model: The network.
         train: The schedule.
         fold: The tested fold.
         state: File in which training can go on after a kill.
-        on_epoch: Called after each epoch.
+        on_epoch: Called after each epoch with its row of the history.
 
     Raises:
         ModelError: There is too little to train on, or the loss is no longer finite.
@@ -77,7 +83,7 @@ def train_fold(
     run = _Run(corpus, model, train, fold, state)
     for epoch in range(run.next_epoch, train.epochs):
         run.train_epoch(epoch)
-        on_epoch()
+        on_epoch(run.history[-1])
     return run.result()
 
 
@@ -149,7 +155,8 @@ class _Run:
     """The state of one fold's training."""
 
     def __init__(self, corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path) -> None:
-        self.train, self.fold, self.state = train, fold, state
+        self.model, self.train, self.fold, self.state = model, train, fold, state
+        self.classes = corpus.classes
         self.device = resolve_device(train.device)
         self.precision = resolve_precision(train.precision, self.device, corpus.shards.num_bins)
         rows = corpus.rows(fold, train.fit_on)
@@ -168,11 +175,13 @@ class _Run:
         _check_crop(self.classifier, self.shapes, train)
         standardise(self.classifier, *corpus.normalisation(rows))
         if model.init_checkpoint is not None:
-            start_from(self.classifier, Path(model.init_checkpoint), corpus.meta, freeze=model.freeze)
+            path = Path(model.init_checkpoint)
+            start_from(self.classifier, path, corpus.meta, classes=corpus.classes, freeze=model.freeze)
         self.classifier.to(self.device)
+        self.levels = _levels(self.classifier, model, corpus) if train.mixup_domain == "power" else None
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
-        self.batches = self._feed(corpus, rows, train.batch_size, shuffle=True, chances_K=chances_K)
+        self.batches = self._feed(corpus, corpus.versions(rows), train.batch_size, shuffle=True, chances_K=chances_K)
         held_out = corpus.rows(fold, {"valid"} - set(train.fit_on))
         self.held_out = self._feed(corpus, held_out, _PREDICT_BATCH, shuffle=False) if len(held_out) else None
         self.history: list[dict[str, Any]] = []
@@ -192,11 +201,6 @@ class _Run:
             rate = learning_rate(step, self.train.epochs * per_epoch, self.train.lr, self.train.warmup)
             total_loss += self._step(batch, step, rate, rng) * len(batch.ids)
         loss = total_loss / self.batches.num_clips
-        if not math.isfinite(loss):
-            kept = f"; {self.state} has the last state before" if self.state.exists() else ""
-            raise ModelError(
-                f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}; lower train.lr{kept}"
-            )
         row = {"fold": self.fold, "epoch": epoch + 1, "lr": rate, "train_loss": loss, **self._validate(epoch)}
         self.history.append(row)
         self.next_epoch = epoch + 1
@@ -216,7 +220,7 @@ class _Run:
         )
 
     def _step(self, batch: Batch, step: int, rate: float, rng: np.random.Generator) -> float:
-        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng)
+        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng, self.levels)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
@@ -225,9 +229,26 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        if not math.isfinite(value := float(loss.detach())):
+            self._stop(step, value)
         # The average forgets the random start: a short memory that grows to the full one.
         _average(self.average, self.classifier, min(self.train.ema_decay, (1 + step) / (10 + step)))
-        return float(loss.detach())
+        return value
+
+    def _stop(self, step: int, loss: float) -> NoReturn:
+        """Say where the loss went wrong, and keep the averaged weights of the steps before."""
+        epoch, number = divmod(step, len(self.batches))
+        kept = ""
+        if step:
+            path = self.state.with_name(f"fold{self.fold}.last.pt")
+            save_checkpoint(
+                path, self.average.cpu(), self.model, self.shapes, {"fold": self.fold, "labels": self.classes}
+            )
+            kept = f", or give what was learnt before as model.init_checkpoint: {path}"
+        raise ModelError(
+            f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}, step {number + 1} of "
+            f"{len(self.batches)}; lower train.lr{kept}"
+        )
 
     def _validate(self, epoch: int) -> dict[str, float]:
         every = max(1, self.train.epochs // _NUM_VALIDATIONS)
@@ -316,6 +337,17 @@ def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> Non
             f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
             f"{num_frames} of {shapes.num_frames}; raise it, or choose resnet8"
         )
+
+
+def _levels(classifier: Classifier, model: ModelRule, corpus: Corpus) -> Levels:
+    """Return what standardised values stand for, where powers can be made of them."""
+    kind = corpus.meta["kind"]
+    if kind != "logmel" or model.normalise != "corpus":
+        raise ModelError(
+            "train.mixup_domain: expected model.features=logmel and model.normalise=corpus to mix powers, got "
+            f"{kind} and {model.normalise}; set train.mixup_domain=features"
+        )
+    return Levels(classifier.front.mean_M, classifier.front.std_M)
 
 
 def _seed(*parts: int) -> int:

@@ -52,12 +52,10 @@ def front_end_differences(weights: Mapping[str, Tensor], features: Mapping[str, 
         return []
     if features["kind"] != "logmel":
         return [f"model.features: logmel, got {features['kind']}"]
-    own = _settings(features)
+    own = settings_of(features)
     known = next((known for known in PUBLISHED_FRONT_ENDS if _has_filters(weights, known)), None)
     if known is not None:
-        return [
-            f"{name}: {_text(value)}, got {_text(own[name])}" for name, value in known.items() if own[name] != value
-        ]
+        return differences_from(known, features)
     # A front end of somebody else: the weights tell the window and the filters, and nothing of the hop.
     differences = []
     if not _has_filters(weights, own):
@@ -71,7 +69,13 @@ def front_end_differences(weights: Mapping[str, Tensor], features: Mapping[str, 
     return differences
 
 
-def _settings(features: Mapping[str, Any]) -> dict[str, Any]:
+def differences_from(expected: Mapping[str, Any], features: Mapping[str, Any]) -> list[str]:
+    """Return in what log-mel features differ from what is expected, by the names of params.yaml, one text a parameter."""
+    own = settings_of(features)
+    return [f"{name}: {_text(value)}, got {_text(own[name])}" for name, value in expected.items() if own[name] != value]
+
+
+def settings_of(features: Mapping[str, Any]) -> dict[str, Any]:
     """Return rate and rule of the features by the names that they have in params.yaml."""
     settings = {"resample.rate_hz": features["rate_hz"]}
     settings |= {f"features.logmel.{name}": value for name, value in features["rule"].items()}

@@ -151,18 +151,26 @@ def _with_int8_weights(network: onnx.ModelProto) -> onnx.ModelProto:
     """Store the weights of convolutions and linear layers as int8 with one scale an output channel."""
     graph = network.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    # The exporter writes linear layers as Gemm with transB: both kinds have their output channels on axis 0.
-    names = [node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm") and node.input[1] in stored]
-    for name in dict.fromkeys(names):
+    # Of convolutions, and of linear layers on clips (Gemm with transB), output channels are on axis 0; of linear layers
+    # on frames or words (MatMul) they come last.
+    axes = {
+        node.input[1]: -1 if node.op_type == "MatMul" else 0
+        for node in graph.node
+        if node.op_type in ("Conv", "Gemm", "MatMul") and node.input[1] in stored
+    }
+    for name, axis in axes.items():
         weights = onnx.numpy_helper.to_array(stored[name])
-        scale_C = np.abs(weights.reshape(len(weights), -1)).max(axis=1) / 127
-        scale_C = np.maximum(scale_C, np.finfo(np.float32).tiny).astype(np.float32)
-        steps = np.round(weights / scale_C.reshape(-1, *[1] * (weights.ndim - 1))).astype(np.int8)
+        others = tuple(range(1, weights.ndim)) if axis == 0 else tuple(range(weights.ndim - 1))
+        scale = np.abs(weights).max(axis=others, keepdims=True) / 127
+        scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+        steps = np.round(weights / scale).astype(np.int8)
         graph.initializer.remove(stored[name])
         graph.initializer.append(onnx.numpy_helper.from_array(steps, f"{name}.int8"))
-        graph.initializer.append(onnx.numpy_helper.from_array(scale_C, f"{name}.scale"))
+        graph.initializer.append(onnx.numpy_helper.from_array(scale.reshape(-1), f"{name}.scale"))
         parts = [f"{name}.int8", f"{name}.scale"]
-        graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", parts, [name], f"{name}.dequantise", axis=0))
+        graph.node.insert(
+            0, onnx.helper.make_node("DequantizeLinear", parts, [name], f"{name}.dequantise", axis=axis % weights.ndim)
+        )
     return network
 
 

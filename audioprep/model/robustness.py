@@ -18,11 +18,13 @@ import numpy.typing as npt
 
 from audioprep.config.training import RobustnessRule
 from audioprep.dsp.degrade import part_of_noise, pink_noise, white_noise, with_noise, with_reverb
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import ModelError
 from audioprep.io.audio import decode_stored
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.window_cuts import part_in_samples, windows_of
 from audioprep.model.corpus import Corpus, Ints
 from audioprep.model.loop import predict
 from audioprep.model.nets import Classifier
@@ -33,7 +35,7 @@ _KINDS = ("logmel", "mfcc", "spectrogram", "chroma", "descriptors")
 _MADE = {"white": white_noise, "pink": pink_noise}
 
 Floats = npt.NDArray[np.float32]
-Degrade = Callable[["_Clip", np.random.Generator], npt.NDArray[Any]]
+Degrade = Callable[["WindowedClip", np.random.Generator], npt.NDArray[Any]]
 
 
 class ScoredFold(NamedTuple):
@@ -48,8 +50,8 @@ class ScoredFold(NamedTuple):
     rows_K: Ints
 
 
-class _Clip(NamedTuple):
-    """What is degraded: the window [T] of a clip, and the mean power of the sound in it."""
+class WindowedClip(NamedTuple):
+    """The window [T] of a clip, as its features had it, and the mean power of the sound in it."""
 
     window_T: npt.NDArray[Any]
     power: float
@@ -80,20 +82,22 @@ def degraded_scores(
     # As stored, but for int8, whose steps are a clip's own.
     dtype = np.float16 if corpus.shards.dtype == np.float16 else np.float32
     conditions = _conditions(data.parent, rule, meta["rate_hz"])
-    shards = _shard_numbers(data)
+    shards = shard_numbers(data)
     kernel = feature_kernel(meta["kind"], meta["rule"], meta["rate_hz"])
+    denoise = denoiser(meta.get("denoise"), meta["rate_hz"])
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, test in enumerate(tests):
         for place, row in enumerate(test.rows_K):
             places[corpus.ids[row]].append((number, place))
     found = {name: [np.zeros((len(t.rows_K), len(corpus.classes)), np.float32) for t in tests] for name in conditions}
     num_found = 0
-    for clips in _read(data, shards, set(places), meta):
+    for clips in read_clips(data, shards, set(places), meta):
         num_found += len(clips)
         for name, degrade in conditions.items():
             # The noise of a clip depends on nothing but the clip and the seed: it is the same at every level.
             waves = {clip: degrade(sound, _rng(rule.seed, clip)).astype(np.float32) for clip, sound in clips.items()}
-            features = {clip: kernel(wave_T).astype(dtype) for clip, wave_T in waves.items()}
+            # What a device hears is degraded before noise can be taken away.
+            features = {clip: kernel(denoise(wave_T)).astype(dtype) for clip, wave_T in waves.items()}
             for number, test in enumerate(tests):
                 own = [(p, features[clip]) for clip in clips for fold, p in places[clip] if fold == number]
                 if own:
@@ -142,7 +146,7 @@ def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random
             "the same resample.rate_hz"
         )
     waves: list[npt.NDArray[Any]] = []
-    for shard in _shard_numbers(data):
+    for shard in shard_numbers(data):
         used = {cut["id"] for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["custom"]["used"]}
         for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)):
             if clip in used and len(waves) < _MAX_NOISES and np.any(wave_T := decode_stored(sound)):
@@ -152,25 +156,43 @@ def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random
     return lambda num_samples, rng: part_of_noise(waves[int(rng.integers(len(waves)))], num_samples, rng)
 
 
-def _read(data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, Any]) -> Iterator[dict[str, _Clip]]:
-    """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had."""
+def read_clips(
+    data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, Any]
+) -> Iterator[dict[str, WindowedClip]]:
+    """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had.
+
+    Args:
+        data: The corpus's folder, `data/<ds>`.
+        shards: What `shard_numbers` returns.
+        wanted: Ids of clips.
+        meta: What the feature shards say of themselves.
+    """
     rate_hz, num_samples = meta["rate_hz"], round(meta["window_s"] * meta["rate_hz"])
     for shard in shards:
-        cuts = {cut["id"]: cut for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["id"] in wanted}
+        cuts = defaultdict(list)
+        for whole in read_cuts(data / "cuts" / cuts_name(shard)):
+            for recording, cut in windows_of(whole):
+                if cut["id"] in wanted:
+                    cuts[recording].append(cut)
         clips = {}
-        for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
-            if clip in cuts:
-                start = round(cuts[clip]["start"] * rate_hz)
-                bounds = {"start": start, "stop": start + round(cuts[clip]["duration"] * rate_hz)}
-                decided = {**bounds, "gain_db": cuts[clip]["custom"]["gain_db"], "pad": cuts[clip]["custom"]["pad"]}
-                wave_T = decode_stored(sound)
-                part_T = windowed(wave_T, decided, min(num_samples, bounds["stop"] - start))
+        for recording, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
+            if recording not in cuts:
+                continue
+            wave_T = decode_stored(sound)
+            for cut in cuts[recording]:
+                decided = part_in_samples(cut, rate_hz)
+                part_T = windowed(wave_T, decided, min(num_samples, decided["stop"] - decided["start"]))
                 power = float(np.mean(np.square(part_T, dtype=np.float64)))
-                clips[clip] = _Clip(windowed(wave_T, decided, num_samples), power)
+                clips[cut["id"]] = WindowedClip(windowed(wave_T, decided, num_samples), power)
         yield clips
 
 
-def _shard_numbers(data: Path) -> list[int]:
+def shard_numbers(data: Path) -> list[int]:
+    """Return the numbers of the audio shards that hold clips.
+
+    Raises:
+        ModelError: Audio or cuts are missing.
+    """
     if not (data / "audio" / "shar").is_dir() or not (data / "cuts").is_dir():
         raise ModelError(
             f"evaluate.robustness: expected the audio and cuts of {data}, found none; get them by `audioprep restore "

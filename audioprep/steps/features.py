@@ -18,7 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audioprep.config.data import FeatureRules
+import numpy as np
+
+from audioprep.config.data import DenoiseRule, FeatureRules
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import EMBEDDING, feature_kernels, windowed
 from audioprep.engine import (
     BESIDE,
@@ -43,6 +46,7 @@ from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWri
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
+from audioprep.io.window_cuts import windows_of
 
 # What an embedding's shards say besides: its hop is no part of its rule, but of its model.
 _HOP = ("hop_samples",)
@@ -51,7 +55,13 @@ _HOP = ("hop_samples",)
 VERSION = 4
 
 
-def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule | None = None) -> None:
+def features(
+    layout: Layout,
+    kind: str,
+    rules: FeatureRules,
+    engine: EngineRule | None = None,
+    denoise: DenoiseRule | None = None,
+) -> None:
     """Make the feature shards of one kind.
 
     Args:
@@ -59,16 +69,17 @@ def features(layout: Layout, kind: str, rules: FeatureRules, engine: EngineRule 
         kind: `logmel`, `mfcc`, `spectrogram`, `chroma`, `descriptors` or `embedding`.
         rules: The rule of every kind, and which kinds are wanted.
         engine: What runs the shards' tasks; None is processes of this machine.
+        denoise: Whether recordings are cleared of noise before; None is no.
 
     Raises:
         ShardError: Audio or cuts are missing or damaged.
         ModelError: An embedding's pretrained model cannot be used.
     """
-    shards = list(_inputs(layout))
+    shards = list(shard_inputs(layout, denoise or DenoiseRule()))
     if not shards:
         raise ShardError(f"{layout.cuts}: expected clips to use, found none; see {layout.audio / 'status.parquet'}")
-    tasks = _tasks(kind, rules, shards)
-    header = {"stage": "features", "version": VERSION, **_described(tasks[0].arguments)}
+    tasks = feature_tasks(kind, rules, shards)
+    header = {"stage": "features", "version": VERSION, **described(tasks[0].arguments)}
     out, work, log = layout.features(kind), layout.work / kind, layout.log / f"{kind}.jsonl"
     if is_published(out, tasks, header, log):
         return
@@ -88,7 +99,8 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 
     Args:
         arguments: `shard`, `audio` (the folder), `audio_sha256` (of the tar), `kind`, `rule`, `rate_hz`, `window_s`, and `cuts`: as JSON, id,
-            start, stop, gain_db, pad of each clip to use; perhaps `beside`: tasks of other kinds, each with its work folder.
+            start, stop, gain_db, pad of each clip to use, and `recording` of one of several windows; perhaps `denoise`; perhaps
+            `beside`: tasks of other kinds, each with its work folder.
         out: Empty folder for `part-NNNNNN.parquet` and `stats.parquet`.
 
     Returns:
@@ -105,33 +117,52 @@ def make_feature_shard(arguments: dict[str, Any], out: Path) -> int:
 
 def _computed(wanted: list[dict[str, Any]]) -> list[FeatureWriter]:
     """Return the features of several kinds of the same clips, which are decoded once."""
-    first = wanted[0]
-    path = check_file(Path(first["audio"]), f"shar/{tar_name(first['shard'])}", first["audio_sha256"])
-    rate_hz, cuts = first["rate_hz"], {cut["id"]: cut for cut in json.loads(first["cuts"])}
-    kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, rate_hz)
-    writers = {one["kind"]: FeatureWriter(_described(one)) for one in wanted}
-    num_found = 0
+    kernels = feature_kernels({one["kind"]: one["rule"] for one in wanted}, wanted[0]["rate_hz"])
+    writers = {one["kind"]: FeatureWriter(described(one)) for one in wanted}
+    for clip_id, window_T in windows(wanted[0]):
+        for kind, features_NM in kernels(window_T).items():
+            writers[kind].add(clip_id, features_NM)
+    return list(writers.values())
+
+
+def windows(arguments: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield id and window [T], float32, of each clip to use of one audio shard.
+
+    Args:
+        arguments: As in `make_feature_shard`; no kind and no rule is needed.
+
+    Raises:
+        ShardError: Audio is missing or damaged, or lacks a clip.
+    """
+    path = check_file(Path(arguments["audio"]), f"shar/{tar_name(arguments['shard'])}", arguments["audio_sha256"])
+    rate_hz, cuts = arguments["rate_hz"], defaultdict(list)
+    for cut in json.loads(arguments["cuts"]):
+        cuts[cut.get("recording", cut["id"])].append(cut)
+    denoise, num_found = denoiser(arguments.get("denoise"), rate_hz), 0
     for recording_id, flac in read_audio_tar(path):
-        if (cut := cuts.pop(recording_id, None)) is not None:
-            window_T = windowed(decode_stored(flac), cut, round(first["window_s"] * rate_hz))
-            for kind, features_NM in kernels(window_T).items():
-                writers[kind].add(recording_id, features_NM)
-            num_found += 1
+        if recording_id not in cuts:
+            continue
+        wave_T = denoise(decode_stored(flac))
+        for cut in cuts.pop(recording_id):
+            yield cut["id"], windowed(wave_T, cut, round(arguments["window_s"] * rate_hz))
+        num_found += 1
     if cuts:
         raise ShardError(
             f"{path}: expected {num_found + len(cuts)} recordings, got {num_found}, {min(cuts)} is missing; "
             "run the resample stage again"
         )
-    return list(writers.values())
 
 
-def _described(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what shards and index say of the features."""
-    return {key: arguments[key] for key in ("kind", "rule", "rate_hz", "window_s", *_HOP) if key in arguments}
+    said = ("kind", "rule", "rate_hz", "window_s", "denoise", *_HOP)
+    return {key: arguments[key] for key in said if key in arguments}
 
 
-def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
+def shard_inputs(layout: Layout, denoise: DenoiseRule) -> Iterator[dict[str, Any]]:
     """Yield, for each audio shard with clips to use, what its tasks share."""
+    # Where it is off nothing is said of it: shards are those of before there was such a thing.
+    rules = {} if denoise.mode == "off" else {"denoise": denoise.model_dump(mode="json")}
     audio, decided = read_index(layout.audio), read_index(layout.cuts)
     window_s = decided["rule"]["window_s"]
     audio_sha256, cuts_sha256 = listed_sha256(layout.audio), listed_sha256(layout.cuts)
@@ -142,7 +173,8 @@ def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
             continue
         name = cuts_name(shard)
         path = check_file(layout.cuts, name, cuts_sha256.get(name))
-        cuts = [_needed(cut, rate_hz) for cut in read_cuts(path) if cut["custom"]["used"]]
+        used = [cut for cut in read_cuts(path) if cut["custom"]["used"]]
+        cuts = [_needed(cut, rate_hz, recording_id) for whole in used for recording_id, cut in windows_of(whole)]
         if cuts:
             yield {
                 "shard": shard,
@@ -150,11 +182,13 @@ def _inputs(layout: Layout) -> Iterator[dict[str, Any]]:
                 "audio_sha256": audio_sha256[f"shar/{tar_name(shard)}"],
                 "rate_hz": rate_hz,
                 "window_s": window_s,
+                **rules,
                 "cuts": json.dumps(cuts).encode(),  # a quarter of what the values take
             }
 
 
-def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
+def feature_tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list[ShardTask]:
+    """Return the tasks of one kind, whose arguments are what `shard_inputs` found, the kind and its rule."""
     settings = getattr(rules, kind).model_dump(mode="json")
     own = {"kind": kind, "rule": settings}
     if kind == EMBEDDING:
@@ -162,6 +196,7 @@ def _tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) -> list
     tasks = []
     for shared in shards:
         shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
+        inputs += [shared["denoise"]] if "denoise" in shared else []
         key = fingerprint(kind, VERSION, shard, own["rule"], *inputs, json.loads(shared["cuts"]))
         tasks.append(ShardTask(shard, key, {**shared, **own}))
     return tasks
@@ -190,7 +225,7 @@ def _beside(
             published = {entry["fingerprint"] for entry in read_index(layout.features(other))["shards"]}
         except (ShardError, LookupError, TypeError):
             published = set()
-        work, tasks = layout.work / other, _tasks(other, rules, shards)
+        work, tasks = layout.work / other, feature_tasks(other, rules, shards)
         for stale in {path.name for path in work.glob("[!.]*")} - {task.fingerprint for task in tasks}:
             shutil.rmtree(work / stale, ignore_errors=True)
         for task in tasks:
@@ -212,10 +247,11 @@ def _restore(earlier: Earlier) -> RestoreShard:
     return restore_shard
 
 
-def _needed(cut: dict[str, Any], rate_hz: int) -> dict[str, Any]:
+def _needed(cut: dict[str, Any], rate_hz: int, recording_id: str) -> dict[str, Any]:
     start = round(cut["start"] * rate_hz)
     return {
         "id": cut["id"],
+        **({} if recording_id == cut["id"] else {"recording": recording_id}),
         "start": start,
         "stop": start + round(cut["duration"] * rate_hz),
         "gain_db": cut["custom"]["gain_db"],

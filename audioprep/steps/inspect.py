@@ -1,11 +1,13 @@
 """What is known of one clip, or of one shard: facts, decisions, and a picture of the clip."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
 from audioprep.errors import DatasetError, unknown_name
@@ -13,6 +15,7 @@ from audioprep.io.audio import decode_stored
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, read_recording, tar_name
 from audioprep.io.tables import read_table
+from audioprep.io.window_cuts import WINDOW_ID, windows_of
 
 _MAX_LISTED = 10
 _PICTURES = (".png", ".svg", ".pdf", ".jpg")
@@ -53,7 +56,7 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
 
     Args:
         layouts: The corpora to look in.
-        clip_id: The clip.
+        clip_id: The clip; of a recording with several windows, the recording or one of its windows.
         picture: PNG to write: the waveform with the used part marked, and the log-mel of the window.
 
     Raises:
@@ -63,17 +66,22 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
     if picture.suffix.lower() not in _PICTURES:
         raise DatasetError(f"{picture}: expected a picture as {', '.join(_PICTURES)}; give --picture such a name")
     layout, status = _find(layouts, clip_id)
+    recording_id = status["id"]
     yield f"{clip_id} in {layout.dataset}"
     yield f"  file        {status['member']}"
     yield f"  status      {status['status']}{': ' + status['reason'] if status['reason'] else ''}"
     facts = read_table(layout.audio / "facts.parquet").to_pylist()
-    fact = next((row for row in facts if row["id"] == clip_id), None)
+    fact = next((row for row in facts if row["id"] == recording_id), None)
     if fact is None:
         return
     yield from (f"  {name:<18} {_short(value)}" for name, value in fact.items() if name not in ("id", "envelope_db"))
     if not (layout.cuts / "_index.json").exists():
         return
-    cut = next(cut for cut in read_cuts(layout.cuts / cuts_name(fact["shard"])) if cut["id"] == clip_id)
+    whole = next(cut for cut in read_cuts(layout.cuts / cuts_name(fact["shard"])) if cut["id"] == recording_id)
+    cuts = {recording_id: whole} | {cut["id"]: cut for _, cut in windows_of(whole)}
+    if clip_id not in cuts:
+        raise DatasetError(unknown_name("clip", clip_id, cuts))
+    cut = cuts[clip_id]
     yield f"  labels             {', '.join(cut['supervisions'][0]['custom']['labels'])}"
     yield f"  used part          {cut['start']:g} s to {cut['start'] + cut['duration']:g} s"
     yield from (f"  {name:<18} {_short(value)}" for name, value in cut["custom"].items() if name != "status")
@@ -83,10 +91,11 @@ def describe_clip(layouts: list[Layout], clip_id: str, picture: Path) -> Iterato
 
 def _find(layouts: list[Layout], clip_id: str) -> tuple[Layout, dict[str, Any]]:
     known: list[str] = []
+    wanted = {clip_id, re.sub(WINDOW_ID, "", clip_id)}
     for layout in layouts:
         if (layout.audio / "status.parquet").exists():
             for row in read_table(layout.audio / "status.parquet").to_pylist():
-                if row["id"] == clip_id:
+                if row["id"] in wanted:
                     return layout, row
                 known.append(row["id"])
     if not known:
@@ -112,7 +121,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
 
     index = read_index(layout.features("logmel"))
     rate_hz, rule = index["rate_hz"], index["rule"]
-    wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), cut["id"]))
+    wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), fact["id"]))
     start = round(cut["start"] * rate_hz)
     decided = {
         "start": start,
@@ -120,7 +129,8 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
         "gain_db": cut["custom"]["gain_db"],
         "pad": cut["custom"]["pad"],
     }
-    window_T = windowed(wave_T, decided, round(index["window_s"] * rate_hz))
+    clear_T = denoiser(index.get("denoise"), rate_hz)(wave_T)
+    window_T = windowed(clear_T, decided, round(index["window_s"] * rate_hz))
     mel_NM = feature_kernel("logmel", rule, rate_hz)(window_T)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 6), layout="constrained")
     seconds_T = np.arange(len(wave_T)) / rate_hz
@@ -132,6 +142,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
         mel_NM.T, origin="lower", aspect="auto", cmap="magma", extent=(0, index["window_s"], 0, mel_NM.shape[1])
     )
     title = f"log-mel of the {index['window_s']:g} s window, {decided['gain_db']:+.1f} dB"
+    title += ", noise taken away" if "denoise" in index else ""
     bottom.set(title=title, xlabel="s", ylabel="mel band")
     figure.colorbar(image, ax=bottom, label="dB")
     picture.parent.mkdir(parents=True, exist_ok=True)

@@ -135,9 +135,9 @@ def _run_stages(name: str, layout: Layout, params: DataParams, asked: Asked) -> 
     _check_split(layout, rule.split)
     resample(layout, source_places(layout, rule.root), params.resample, rule.num_shards, engine)
     loudness(layout, params.loudness_rule(name))
-    trim(layout, params.trim_rule(name), rule.window_s, engine)
+    trim(layout, params.trim_rule(name), rule.window_s, engine, params.window.hop_s)
     for kind in params.features.kinds:
-        features(layout, kind, params.features, engine)
+        features(layout, kind, params.features, engine, params.denoise)
     split(layout, rule.split, params.split)
     card(layout)
     for line in prepared_lines(layout, rule.split, params.features.kinds):

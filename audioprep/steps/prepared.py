@@ -32,10 +32,10 @@ def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Ite
     audio, made = read_index(layout.audio), read_index(layout.features(kinds[0]))
     durations_s = read_table(layout.audio / "facts.parquet", ["duration_s"])["duration_s"].to_pylist()
     clips, shards = sum(shard["rows"] for shard in made["shards"]), len(made["shards"])
-    window_s = made["window_s"]
+    window_s, hop_s = made["window_s"], read_index(layout.cuts)["rule"].get("hop_s")
     in_project = layout.data == Layout.in_project(layout.dataset).data
     yield (
-        f"{layout.dataset}: {counted(clips, 'clip')} of {window_s:g} s in {counted(shards, 'shard')}, from "
+        f"{layout.dataset}: {counted(clips, 'window' if hop_s else 'clip')} of {window_s:g} s in {counted(shards, 'shard')}, from "
         f"{duration_text(sum(durations_s))} of audio"
     )
     shortest, median, longest = min(durations_s), statistics.median(durations_s), max(durations_s)
@@ -44,7 +44,8 @@ def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Ite
         f"all {median:.1f} s" if is_same else f"{shortest:.1f} to {longest:.1f} s, median {median:.1f} s"
     )
     if read_about(layout)["recipe"] == "folder":
-        yield from _window_hint(layout.dataset, split_name, window_s, median, in_project=in_project)
+        heard_s = min(median, window_s) if hop_s else median
+        yield from _window_hint(layout.dataset, split_name, window_s, heard_s, in_project=in_project)
     yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
     yield f"  split     {layout.splits / split_name}.parquet, audit in {layout.splits / 'audit.md'}"
@@ -73,6 +74,7 @@ def _window_hint(name: str, split: str, window_s: float, median_s: float, *, in_
     rule = f"{name}: {{recipe: folder, window_s: {fitting_s:g}, split: {split}}}"
     if in_project:
         how = f"set recipes.{name}.window_s to {fitting_s:g} in params.yaml"
+        how += ", or window.hop_s for windows all along them" if is_long else ""
     elif PARAMS.exists():
         how = f"put into ./params.yaml under recipes: {rule}"
     else:

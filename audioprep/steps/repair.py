@@ -13,14 +13,16 @@ from contextlib import chdir, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from audioprep.config.augment import AugmentRule
 from audioprep.config.base import parse_section
-from audioprep.config.data import FeatureRules, ResampleRule, TrimRule, load_data_params
+from audioprep.config.data import DenoiseRule, FeatureRules, ResampleRule, TrimRule, load_data_params
 from audioprep.engine import alone, dvc_cache, link_or_copy
 from audioprep.engine.tasks import CACHE
 from audioprep.errors import AudioprepError, DatasetError, ShardError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_ledger
 from audioprep.io.places import source_places
+from audioprep.steps import augment as augment_step
 from audioprep.steps import features as features_step
 from audioprep.steps import resample as resample_step
 from audioprep.steps.out_folder import alone_in
@@ -31,7 +33,7 @@ from audioprep.steps.verify import Checked, verify
 # What reads from another comes after it.
 _ORDER = ("raw", "audio", "loudness", "cuts")
 # What a folder is made from; made from damaged input it would be vouched for all the same.
-_INPUTS = {"resample": (), "trim": ("audio",), "features": ("audio", "cuts")}
+_INPUTS = {"resample": (), "trim": ("audio",), "features": ("audio", "cuts"), "augment": ("audio", "cuts")}
 # The stage of a folder without an index, which nothing but that stage can make.
 _STAGES = {
     "raw": "download",
@@ -41,7 +43,11 @@ _STAGES = {
     "splits": "split",
     "card": "card",
 }
-_VERSIONS = {"resample": resample_step.VERSION, "features": features_step.VERSION}
+_VERSIONS = {
+    "resample": resample_step.VERSION,
+    "features": features_step.VERSION,
+    "augment": augment_step.VERSION,
+}
 
 
 def repair(folders: Sequence[Checked], root: Path | None = None) -> Iterator[str]:
@@ -91,7 +97,9 @@ def stage_commands(folders: Sequence[Checked]) -> list[str]:
 
 
 def _command(folder: Path) -> str:
-    corpus, name = folder.resolve().parent, folder.name
+    corpus, name = _corpus(folder.resolve()), folder.name
+    if corpus != folder.resolve().parent:
+        return f"dvc repro augment@{corpus.name}"
     project = project_root(corpus)
     if project is None or corpus.parent != project / "data":
         try:
@@ -103,6 +111,11 @@ def _command(folder: Path) -> str:
     return f"dvc repro {instance}"
 
 
+def _corpus(folder: Path) -> Path:
+    """Return the corpus that a folder is part of; those of augmented copies stand one deeper than others."""
+    return folder.parents[1] if folder.parent.name == "augmented" else folder.parent
+
+
 def _rank(folder: Path) -> tuple[str, int]:
     rank = _ORDER.index(folder.name) if folder.name in _ORDER else len(_ORDER)
     return str(folder.parent), rank
@@ -112,11 +125,10 @@ def _repaired(checked: Checked, root: Path | None) -> str:
     folder = checked.folder.resolve()
     if checked.index is None:
         raise ShardError(f"{checked.folder}: expected an index with the rule, got none; run `{_command(folder)}`")
-    project = project_root(folder)
-    in_project = project is not None and folder.parent.parent == project / "data"
+    project, corpus = project_root(folder), _corpus(folder)
+    in_project = project is not None and corpus.parent == project / "data"
     # A project's paths are relative to its folder, as those in dvc.lock are.
     with chdir(project) if project is not None and in_project else nullcontext():
-        corpus = folder.parent
         layout = Layout.in_project(corpus.name) if in_project else Layout.in_folder(_dataset(corpus), corpus)
         again = _step(layout, checked.index, root)
         for name in _INPUTS[checked.index["stage"]]:
@@ -152,7 +164,8 @@ def _repaired(checked: Checked, root: Path | None) -> str:
 def _made(checked: Checked, layout: Layout) -> str:
     """Return how the damaged files came back: computed, or taken from DVC's cache, which the run log tells."""
     index = checked.index or {}
-    log = layout.log / f"{index.get('kind', index['stage'])}.jsonl"
+    kind = index.get("kind", index["stage"])
+    log = layout.log / f"{f'augmented-{kind}' if index['stage'] == 'augment' else kind}.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     origin_of = {line["shard"]: line["origin"] for line in map(json.loads, lines)}
     shards = [entry["shard"] for entry in index["shards"] if entry["files"].keys() & checked.damaged.keys()]
@@ -214,19 +227,25 @@ def _step(layout: Layout, index: dict[str, Any], root: Path | None) -> Callable[
             f"{layout.data}: expected version {_VERSIONS.get(stage)} of stage {stage}, got a folder of version {version}; "
             "run the stage"
         )
-    rule = dict(index["rule"])
+    rule = dict(index.get("rule", {}))
     if stage == "resample":
         # What was unusable then is unusable now, and was borne.
         resample_rule = parse_section(ResampleRule, "resample", {**rule, "max_bad_fraction": 1.0})
         places = source_places(layout, _root(layout, root))
         return lambda: resample_step.resample(layout, places, resample_rule, index["num_shards"])
     if stage == "trim":
-        window_s = rule.pop("window_s")
+        window_s, hop_s = rule.pop("window_s"), rule.pop("hop_s", None)
         trim_rule = parse_section(TrimRule, "trim", rule)
-        return lambda: trim(layout, trim_rule, window_s)
+        return lambda: trim(layout, trim_rule, window_s, hop_s=hop_s)
+    if stage == "augment" and not index["copies"]:
+        return lambda: None  # there is nothing but its index
     kind = index["kind"]
     feature_rules = parse_section(FeatureRules, "features", {"kinds": [kind], kind: rule})
-    return lambda: features_step.features(layout, kind, feature_rules)
+    denoise = parse_section(DenoiseRule, "denoise", index.get("denoise", {}))
+    if stage == "augment":
+        augment_rule = parse_section(AugmentRule, "augment", index["augment"])
+        return lambda: augment_step.augment(layout, kind, feature_rules, augment_rule, denoise=denoise)
+    return lambda: features_step.features(layout, kind, feature_rules, denoise=denoise)
 
 
 def _root(layout: Layout, root: Path | None) -> str | None:

@@ -2,6 +2,7 @@
 
 Reads    raw/clips.parquet, raw/about.json, audio/facts.parquet, status.parquet and fingerprints.parquet, cuts/_used.parquet
 Writes   splits/<split>.parquet   id, labels, group, fold, and fold1 … foldK: train, valid, test or unused
+                                 of windows besides the recording: they have its group and its roles
          splits/audit.json, splits/audit.md
          splits/_near_duplicates.parquet   pairs of clips that sound alike
          splits/suspects/*.flac            the sound of clips that the audit wants to be heard
@@ -25,6 +26,7 @@ from audioprep.errors import SplitError
 from audioprep.io.layout import Layout
 from audioprep.io.ledger import read_about
 from audioprep.io.tables import write_table
+from audioprep.io.window_cuts import window_id
 from audioprep.steps.audit import AUDIT_NAME, audit_split
 from audioprep.steps.audit.alike import find_alike, write_alike
 from audioprep.steps.audit.findings import Judged
@@ -115,13 +117,20 @@ def drop_leaks(clips: Clips, roles: Roles, leaks: Sequence[Judged]) -> tuple[Rol
 
 
 def split_table(dataset: str, clips: Clips, roles: Roles) -> pa.Table:
-    """Return the split as a table of the used clips; its metadata says what it is, and holds its hash."""
-    used = pa.array(np.flatnonzero(clips.is_used_K))
+    """Return the split as a table of the used clips; its metadata says what it is, and holds its hash.
+
+    Of a recording of several windows each window has a row, which differs from the others in its id alone.
+    """
+    rows = np.flatnonzero(clips.is_used_K)
+    windows: dict[str, pa.Array] = {}
+    if clips.has_windows:
+        rows, windows = _windows(clips, rows)
     names = pa.array(ROLES)
-    columns = {key: clips.table[key].take(used).combine_chunks() for key in ("id", "labels", "group")}
-    fold_K = roles.fold_K[clips.is_used_K]
+    columns = {key: clips.table[key].take(pa.array(rows)).combine_chunks() for key in ("id", "labels", "group")}
+    columns |= windows
+    fold_K = roles.fold_K[rows]
     columns["fold"] = pa.array(fold_K, pa.int32(), mask=fold_K == 0)
-    codes = {column: code_K[clips.is_used_K] for column, code_K in roles.codes.items()}
+    codes = {column: code_K[rows] for column, code_K in roles.codes.items()}
     columns |= {column: names.take(pa.array(code)) for column, code in codes.items()}
     sha256 = hashlib.sha256("\n".join(columns["id"].to_pylist()).encode())
     for column, code in codes.items():
@@ -136,6 +145,18 @@ def split_table(dataset: str, clips: Clips, roles: Roles) -> pa.Table:
         "sha256": sha256.hexdigest(),
     }
     return pa.table(columns).replace_schema_metadata({"audioprep": json.dumps(meta, sort_keys=True)})
+
+
+def _windows(clips: Clips, rows: Ints) -> tuple[Ints, dict[str, pa.Array]]:
+    """Return the row of each window's recording, by the windows' ids, and the columns id and recording."""
+    pairs = zip(rows.tolist(), clips.ids(rows), clips.num_windows_K[rows].tolist(), strict=True)
+    windows = sorted(
+        (window_id(recording, number) if count > 1 else recording, recording, row)
+        for row, recording, count in pairs
+        for number in range(count)
+    )
+    ids, recordings, of_windows = zip(*windows, strict=True)
+    return np.array(of_windows), {"id": pa.array(ids), "recording": pa.array(recordings)}
 
 
 def _some(clips: Clips, rows: Ints) -> str:

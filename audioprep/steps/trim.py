@@ -2,8 +2,9 @@
 
 Reads    raw/clips.parquet, audio/ (facts and statuses, no audio), loudness/
 Writes   cuts/cuts.NNNNNN.jsonl   lhotse cuts with start, duration, labels, and custom fields gain_db, pad, window_s, group,
-                                  splits, attributes, status, used; in the order of the recordings in their tars
-         cuts/_used.parquet       which clips are used
+                                  splits, attributes, status, used; in the order of the recordings in their tars; a part of
+                                  several windows has hop_s and num_windows besides
+         cuts/_used.parquet       which clips are used; where some have several windows, how many each has
 
 Two million recordings take seconds: decisions are made column by column, and the envelopes are read a part at a time. Only
 the text of the cuts is made row by row, in processes.
@@ -25,6 +26,7 @@ import pyarrow.compute as pc
 
 from audioprep.config.data import TrimRule
 from audioprep.dsp.decide import decide_parts
+from audioprep.dsp.window import num_windows
 from audioprep.engine import (
     EngineRule,
     Shard,
@@ -42,6 +44,7 @@ from audioprep.io.cuts import DECIDED, cut_lines
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name
 from audioprep.io.tables import USED, read_parts, read_table, write_table
+from audioprep.io.window_cuts import WINDOW_ID
 
 # Part of every task's fingerprint: raise it with any change of the cuts' text.
 VERSION = 1
@@ -54,7 +57,9 @@ _ENVELOPES, _CUTS = 4_096, 32_768
 Ints = npt.NDArray[np.int64]
 
 
-def trim(layout: Layout, rule: TrimRule, window_s: float, engine: EngineRule | None = None) -> None:
+def trim(
+    layout: Layout, rule: TrimRule, window_s: float, engine: EngineRule | None = None, hop_s: float | None = None
+) -> None:
     """Decide and write the cuts of a corpus.
 
     Clips that are left out stay as rows, with `used: false`: a Shar reader needs one row per recording.
@@ -64,21 +69,28 @@ def trim(layout: Layout, rule: TrimRule, window_s: float, engine: EngineRule | N
         rule: What is trimmed, padded and left out.
         window_s: Length that every clip is cut or padded to.
         engine: What runs the tasks that write cuts; None is processes of this machine.
+        hop_s: From one window to the next, where recordings are longer than one; None: all but the first is left out.
 
     Raises:
-        ShardError: Audio or gains are missing or damaged.
+        ShardError: Audio or gains are missing or damaged, or a recording could be taken for another one's window.
     """
     rate_hz = read_index(layout.audio)["rule"]["rate_hz"]
-    shard_K, decided = _decide(layout, rule, window_s, rate_hz)
+    hop_samples = None if hop_s is None else round(hop_s * rate_hz)
+    shard_K, decided = _decide(layout, rule, window_s, rate_hz, hop_samples)
     same = {"rate_hz": rate_hz, "pad": rule.pad, "window_s": window_s}
+    if hop_samples is not None:
+        _check_ids(decided["id"])
+        same["hop_s"] = hop_samples / rate_hz
     tasks = _tasks(shard_K, decided, same)
     work = layout.work / "trim"
     shards = run_shards(tasks, make_cut_shards, work, label=f"trim {layout.dataset}", engine=engine)
     out = fresh_folder(layout.cuts)
-    used = decided.select(USED.names).sort_by("id").combine_chunks()
-    write_table(out / _USED_NAME, used.cast(USED))
+    has_windows = pc.max(decided["num_windows"]).as_py() not in (None, 1)
+    used = decided.select([*USED.names, *(["num_windows"] if has_windows else [])]).sort_by("id").combine_chunks()
+    write_table(out / _USED_NAME, used)
     entries = [entry for task, shard in zip(tasks, shards, strict=True) for entry in _moved(task, shard, out)]
-    header = {"stage": "trim", "rule": {**rule.model_dump(mode="json"), "window_s": window_s}}
+    hop = {} if hop_s is None else {"hop_s": hop_s}
+    header = {"stage": "trim", "rule": {**rule.model_dump(mode="json"), "window_s": window_s, **hop}}
     write_index(out, {**header, "files": {_USED_NAME: file_identity(out / _USED_NAME)}, "shards": entries})
     shutil.rmtree(work, ignore_errors=True)
 
@@ -87,20 +99,23 @@ def make_cut_shards(arguments: dict[str, Any], out: Path) -> int:
     """Write the cuts of some shards.
 
     Args:
-        arguments: `shards`: number and rows of each; `decided`: these rows, as an Arrow stream; `rate_hz`, `pad`, `window_s`.
+        arguments: `shards`: number and rows of each; `decided`: these rows, as an Arrow stream; `rate_hz`, `pad`, `window_s`,
+            perhaps `hop_s`.
         out: Empty folder for `cuts.NNNNNN.jsonl` of each.
 
     Returns:
         Number of cuts.
     """
     decided = pa.ipc.open_stream(arguments["decided"]).read_all()
-    lines = cut_lines(decided, **{name: arguments[name] for name in ("rate_hz", "pad", "window_s")})
+    lines = cut_lines(decided, **{key: value for key, value in arguments.items() if key not in ("shards", "decided")})
     for shard, num_rows in arguments["shards"]:
         (out / cuts_name(shard)).write_text("".join(islice(lines, num_rows)), encoding="utf-8")
     return int(decided.num_rows)
 
 
-def _decide(layout: Layout, rule: TrimRule, window_s: float, rate_hz: int) -> tuple[npt.NDArray[np.int32], pa.Table]:
+def _decide(
+    layout: Layout, rule: TrimRule, window_s: float, rate_hz: int, hop_samples: int | None
+) -> tuple[npt.NDArray[np.int32], pa.Table]:
     """Return the shard of each recording [K], and everything about it that its cut says."""
     path = checked_file(layout.audio, "facts.parquet")
     facts = read_table(path, ["id", "shard", "pcm_sha256"]).combine_chunks()
@@ -110,7 +125,8 @@ def _decide(layout: Layout, rule: TrimRule, window_s: float, rate_hz: int) -> tu
     clips = _aligned(ids, layout.raw / "clips.parquet", _CLIPS)
     is_excluded = pc.is_in(status, value_set=pa.array(rule.exclude, pa.string()))
     says_more = pc.and_(pc.equal(status, "duplicate"), pc.invert(_redundant(status, facts, clips)))
-    start_K, stop_K = _parts(path, rule, round(window_s * rate_hz), rate_hz)
+    window_samples = round(window_s * rate_hz)
+    start_K, stop_K = _parts(path, rule, window_samples, rate_hz, hop_samples)
     columns = {
         "id": ids,
         "start": start_K,
@@ -119,6 +135,7 @@ def _decide(layout: Layout, rule: TrimRule, window_s: float, rate_hz: int) -> tu
         "status": status,
         "gain_db": gains["gain_db"],
         "used": pc.or_(pc.invert(is_excluded), says_more),
+        "num_windows": num_windows(stop_K - start_K, window_samples, hop_samples),
     }
     return facts["shard"].to_numpy(), pa.table(columns, DECIDED)
 
@@ -159,7 +176,17 @@ def _redundant(status: pa.ChunkedArray, facts: pa.Table, clips: pa.Table) -> pa.
     return pa.array(is_redundant_K)
 
 
-def _parts(path: Path, rule: TrimRule, window_samples: int, rate_hz: int) -> tuple[Ints, Ints]:
+def _check_ids(ids: pa.ChunkedArray) -> None:
+    """Refuse recordings whose ids could be those of windows."""
+    alike = ids.filter(pc.match_substring_regex(ids, WINDOW_ID))
+    if len(alike):
+        raise ShardError(
+            f"window.hop_s: expected recordings whose names do not end as those of windows do, got {alike[0]} ({len(alike)} "
+            "such); rename the files, or leave window.hop_s empty"
+        )
+
+
+def _parts(path: Path, rule: TrimRule, window_samples: int, rate_hz: int, hop_samples: int | None) -> tuple[Ints, Ints]:
     """Return the used part of each recording, starts [K] and stops [K] in samples."""
     starts, stops = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for facts in read_parts(path, _MEASURED, _ENVELOPES):
@@ -174,6 +201,7 @@ def _parts(path: Path, rule: TrimRule, window_samples: int, rate_hz: int) -> tup
             threshold_db=rule.threshold_db,
             margin_s=rule.margin_s,
             window_samples=window_samples,
+            hop_samples=hop_samples,
         )
         starts.append(start_K)
         stops.append(stop_K)

@@ -153,6 +153,9 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
             "params.yaml loudness.mode: expected 'lufs', 'rms', 'peak' or 'off', got 'loud'",
         ),
         ({"trim": {"margin_s": float("inf")}}, "params.yaml trim.margin_s: expected a finite number, got inf"),
+        ({"window": {"hop_s": 0}}, "params.yaml window.hop_s: expected greater than or equal to 0.01, got 0"),
+        ({"denoise": {"mode": "gates"}}, "params.yaml denoise.mode: expected 'off' or 'gate', got 'gates'"),
+        ({"denoise": {"strength": 1.5}}, "params.yaml denoise.strength: expected less than or equal to 1, got 1.5"),
         ({"trim": {"exclude": ["bad"]}}, "params.yaml trim.exclude.0: expected 'silent' or 'duplicate', got 'bad'"),
         (
             {"recipes": {"birds": {**BIRDS, "windows_s": 1}}},

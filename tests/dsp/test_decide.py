@@ -28,6 +28,7 @@ PARTS = st.fixed_dictionaries(
         "threshold_db": st.floats(-120, -0.01) | st.integers(-120, -1).map(float),
         "margin_s": st.floats(0, 2),
         "window_samples": st.integers(1, 6000),
+        "hop_samples": st.none() | st.integers(1, 6000),
     }
 )
 
@@ -63,7 +64,13 @@ def plain_part(levels, frame_samples, num_samples, rate_hz, rule):
         margin_samples = round(rule["margin_s"] * rate_hz)
         start = max(0, sounding[0] * frame_samples - margin_samples)
         stop = min(num_samples, (sounding[-1] + 1) * frame_samples + margin_samples)
-    return start, min(stop, start + rule["window_samples"])
+    last = start
+    while (hop_samples := rule["hop_samples"]) and last + rule["window_samples"] < stop:
+        added = min(hop_samples, rule["window_samples"])
+        if 2 * (stop - last - hop_samples - rule["window_samples"] + added) < added:
+            break
+        last += hop_samples
+    return start, min(stop, last + rule["window_samples"])
 
 
 @settings(max_examples=300, deadline=None)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprep.dsp.levels import envelope_db
-from audioprep.dsp.window import fit, trim_bounds
+from audioprep.dsp.window import fit, num_windows, trim_bounds
 from audioprep.errors import ShapeError
 
 PADS = ["zeros", "centre", "wrap", "reflect"]
@@ -120,3 +120,36 @@ def test_an_unknown_pad_is_refused_and_the_nearest_suggested():
 def test_an_empty_window_is_refused():
     with pytest.raises(ShapeError, match="fit: expected num_samples > 0, got 0"):
         fit(WAVE_T, 0)
+
+
+def plain_windows(num_samples, window_samples, hop_samples):
+    """The rule of `num_windows` in words for one part."""
+    count, heard = 1, set(range(window_samples))
+    while True:
+        added = set(range(count * hop_samples, count * hop_samples + window_samples)) - heard
+        if 2 * len({sample for sample in added if sample < num_samples}) < len(added):
+            return count
+        count, heard = count + 1, heard | added
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 300), max_size=4), st.integers(1, 60), st.integers(1, 90))
+def test_windows_are_those_of_the_plain_rule(lengths, window_samples, hop_samples):
+    counts = num_windows(np.array(lengths, np.int64), window_samples, hop_samples).tolist()
+    assert counts == [plain_windows(length, window_samples, hop_samples) for length in lengths]
+    # What is cut to the end of the last window has as many.
+    kept = [min(n, (k - 1) * hop_samples + window_samples) for n, k in zip(lengths, counts, strict=True)]
+    assert num_windows(np.array(kept, np.int64), window_samples, hop_samples).tolist() == counts
+    assert num_windows(np.array(lengths, np.int64), window_samples, None).tolist() == [1] * len(lengths)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "count"), [(1, 1), (100, 1), (124, 1), (125, 2), (150, 2), (174, 2), (175, 3), (1000, 19)]
+)
+def test_windows_that_overlap_reach_the_end_but_for_half_a_hop(num_samples, count):
+    assert num_windows(np.array([num_samples]), 100, 50).tolist() == [count]
+
+
+@pytest.mark.parametrize(("num_samples", "count"), [(100, 1), (149, 1), (150, 2), (249, 2), (250, 3)])
+def test_a_last_window_is_at_least_half_full(num_samples, count):
+    assert num_windows(np.array([num_samples]), 100, 100).tolist() == [count]

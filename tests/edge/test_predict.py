@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from audioprep.config.data import LogmelRule, LoudnessRule, MfccRule, TrimRule
 from audioprep.dsp.decide import decide_gain, decide_part
+from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.dsp.measure import measure, to_stored
 from audioprep.edge.predict import Predictor
@@ -45,7 +46,7 @@ def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") 
     onnx.save(network, folder / "model.int8.onnx")
     sha256 = hashlib.sha256((folder / "model.int8.onnx").read_bytes()).hexdigest()
     about = {
-        "format": 1,
+        "format": 2,
         "labels": LABELS,
         "audio": {
             "rate_hz": RATE_HZ,
@@ -54,6 +55,7 @@ def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") 
             "trim": TrimRule(threshold_db=-40.0).model_dump(mode="json"),
         },
         "features": {"kind": kind, "rule": rule.model_dump(mode="json")},
+        "decision": {"outputs": "softmax", "temperature": None, "thresholds": None, "num_validation_clips": 0},
         "networks": {"int8": {"file": "model.int8.onnx", "sha256": sha256}},
     }
     (folder / "bundle.json").write_text(json.dumps(about))
@@ -87,17 +89,47 @@ def test_files_are_classified_likeliest_first(bundle: Path, tmp_path: Path, suff
 def test_features_are_those_of_the_pipeline(bundle: Path, duration_s: float) -> None:
     wave_TC = tone(800.0, duration_s)[:, None]
     expected_NM = pipeline_features(wave_TC, 44100, LOGMEL, "logmel")
-    np.testing.assert_array_equal(Predictor(bundle).features(wave_TC, 44100), expected_NM)
+    np.testing.assert_array_equal(next(Predictor(bundle).features(wave_TC, 44100)), expected_NM)
+
+
+def test_a_long_file_is_judged_by_all_its_windows_where_the_pipeline_made_them(bundle: Path) -> None:
+    half = np.concatenate([tone(300.0, 1.0)[22050:], tone(5000.0, 2.0)[22050:]])[:, None]
+    first = Predictor(bundle).predict_wave(half, 44100)
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["audio"]["hop_s"] = 0.5
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    predictor = Predictor(bundle)
+    windows = list(predictor.features(half, 44100))
+    assert len(windows) == 5, "at 0, 0.5, 1, 1.5 and 2 s of 3"
+    np.testing.assert_array_equal(windows[0], next(Predictor(bundle).features(half, 44100)))
+    mean_L = np.mean([predictor.probabilities([values_NM]) for values_NM in windows], axis=0)
+    best = dict(predictor.predict_wave(half, 44100))
+    assert [best[label] for label in LABELS] == pytest.approx(mean_L.tolist())
+    assert (first[0][0], max(best, key=lambda label: best[label])) == ("low", "high")
+
+
+def test_noise_is_taken_away_where_the_features_were_made_so(bundle: Path) -> None:
+    rule = {"mode": "gate", "stationary": True, "strength": 0.9}
+    wave_TC = (tone(800.0, 1.0) + 0.01 * np.random.default_rng(0).standard_normal(66150).astype(np.float32))[:, None]
+    expected_NM = pipeline_features(wave_TC, 44100, LOGMEL, "logmel", rule)
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["features"]["denoise"] = rule
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    # The pipeline stores 16 bits between.
+    np.testing.assert_allclose(next(Predictor(bundle).features(wave_TC, 44100)), expected_NM, atol=0.1)
+    assert np.abs(expected_NM - pipeline_features(wave_TC, 44100, LOGMEL, "logmel")).max() > 5
 
 
 def test_mfcc_bundles_work_too(tmp_path: Path) -> None:
     rule = MfccRule(n_fft=512, n_mels=16, n_mfcc=8)
     wave_TC = tone(800.0, 0.5)[:, None]
-    values_NM = Predictor(write_bundle(tmp_path / "mfcc", rule, "mfcc")).features(wave_TC, 44100)
+    values_NM = next(Predictor(write_bundle(tmp_path / "mfcc", rule, "mfcc")).features(wave_TC, 44100))
     np.testing.assert_array_equal(values_NM, pipeline_features(wave_TC, 44100, rule, "mfcc"))
 
 
-def pipeline_features(wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, kind: str) -> np.ndarray:
+def pipeline_features(
+    wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, kind: str, denoise: dict[str, Any] | None = None
+) -> np.ndarray:
     """What resample, loudness, trim and features do, with the FLAC on disk between them."""
     stored_T, attenuation_db = to_stored(wave_TC, rate_in_hz, RATE_HZ)
     facts: dict[str, Any] = measure(stored_T, RATE_HZ)
@@ -114,7 +146,8 @@ def pipeline_features(wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, ki
         window_samples=RATE_HZ,
     )
     cut = {"start": start, "stop": stop, "gain_db": gain_db, "pad": "zeros"}
-    window_T = windowed(decode_stored(encode_flac(stored_T, RATE_HZ)), cut, RATE_HZ)
+    clear_T = denoiser(denoise, RATE_HZ)(decode_stored(encode_flac(stored_T, RATE_HZ)))
+    window_T = windowed(clear_T, cut, RATE_HZ)
     values_NM = feature_kernel(kind, rule.model_dump(mode="json"), RATE_HZ)(window_T)
     return values_NM.astype(np.float16).astype(np.float32)
 
@@ -129,6 +162,29 @@ def test_silence_is_refused_where_the_network_was_trained_without_it(bundle: Pat
     about["audio"]["trim"]["exclude"] = []
     (bundle / "bundle.json").write_text(json.dumps(about))
     assert np.isfinite([probability for _, probability in Predictor(bundle).predict(tmp_path / "silence.wav")]).all()
+
+
+def changed(bundle: Path, **decision: Any) -> Predictor:
+    about = json.loads((bundle / "bundle.json").read_text())
+    about["decision"] |= decision
+    (bundle / "bundle.json").write_text(json.dumps(about))
+    return Predictor(bundle)
+
+
+def test_a_temperature_makes_probabilities_less_sure_and_changes_no_order(bundle: Path) -> None:
+    wave_TC = tone(300.0, 0.7)[:, None]
+    sure = dict(Predictor(bundle).predict_wave(wave_TC, 44100))
+    unsure = dict(changed(bundle, temperature=2.0).predict_wave(wave_TC, 44100))
+    assert list(sure) == list(unsure) == ["low", "high"]
+    odds = [scores["low"] / scores["high"] for scores in (sure, unsure)]
+    assert odds[1] == pytest.approx(odds[0] ** 0.5, rel=1e-4)
+
+
+def test_labels_are_given_from_their_thresholds_on(bundle: Path) -> None:
+    ranked = [("low", 0.6), ("high", 0.4)]
+    assert Predictor(bundle).given(ranked) == ["low"]
+    assert changed(bundle, thresholds={"low": 0.7, "high": 0.4}).given(ranked) == ["high"]
+    assert changed(bundle, thresholds={"low": 0.7, "high": 0.5}).given(ranked) == []
 
 
 def test_a_bundle_that_was_changed_by_hand_is_one_line(bundle: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprep.errors import AudioError
-from audioprep.io.audio import decode, decode_stored, duration_s, encode_flac
+from audioprep.io.audio import decode, decode_stored, duration_s, encode_flac, encode_for_ears
 
 RATE_HZ = 16000
 RNG = np.random.default_rng(0)
@@ -222,3 +222,20 @@ def test_a_header_that_lies_is_not_believed():
 def test_the_length_of_an_unusable_file_is_not_told(data, message):
     with pytest.raises(AudioError, match=message):
         duration_s(data)
+
+
+@pytest.mark.parametrize(("rate_hz", "container"), [(16000, "MP3/MPEG_LAYER_III"), (10000, "FLAC/PCM_16")])
+def test_what_is_for_ears_is_the_same_each_time_and_as_long_and_loud(rate_hz, container):
+    tone_T = (0.1 * np.sin(np.arange(2 * rate_hz) / 10)).astype(np.float32)
+    sound, media_type = encode_for_ears(tone_T, rate_hz)
+    assert encode_for_ears(tone_T, rate_hz) == (sound, media_type)
+    assert media_type == ("audio/mpeg" if container.startswith("MP3") else "audio/flac")
+    heard = decode(sound)
+    assert (heard.container, heard.rate_hz) == (container, rate_hz)
+    assert len(heard.wave_TC) == pytest.approx(len(tone_T), abs=0.15 * rate_hz)
+    assert heard.wave_TC[rate_hz // 2 : rate_hz].std() == pytest.approx(tone_T.std(), rel=0.05)
+
+
+def test_what_is_for_ears_is_cut_at_full_scale():
+    sound, _ = encode_for_ears(np.full(16000, 4.0, np.float32), 16000)
+    assert np.abs(decode(sound).wave_TC).max() < 2.0

@@ -12,7 +12,7 @@ from audioprep.io.bundle import read_bundle
 def write(folder: Path, **changes: Any) -> Path:
     (folder / "model.onnx").write_bytes(b"network")
     sha256 = hashlib.sha256(b"network").hexdigest()
-    about = {"format": 1, "labels": ["a", "b"], "audio": {}, "features": {}}
+    about = {"format": 2, "labels": ["a", "b"], "audio": {}, "features": {}, "decision": {}}
     about |= {"networks": {"int8": {"file": "model.onnx", "sha256": sha256}}, **changes}
     (folder / "bundle.json").write_text(json.dumps(about))
     return folder
@@ -33,8 +33,8 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_text("{")
     with pytest.raises(ModelError, match=r"bundle.json: expected JSON, got something else"):
         read_bundle(tmp_path)
-    with pytest.raises(ModelError, match=r"bundle.json: expected a bundle of format 1, got another"):
-        read_bundle(write(tmp_path, format=2))
+    with pytest.raises(ModelError, match=r"bundle.json: expected a bundle of format 2, got another"):
+        read_bundle(write(tmp_path, format=1))
 
 
 def test_missing_and_altered_networks_are_refused(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_multi_label_corpus, write_toy_corpus
+from model.corpora import QUICK, SMALL_MODEL, SPLIT, write_multi_label_corpus, write_sounds, write_toy_corpus
 
 from audioprep.config.training import EvaluateRule
+from audioprep.model.corpus import load_corpus
 from audioprep.model.evaluate import evaluate
 from audioprep.model.folds import train_folds
 
@@ -67,3 +68,23 @@ def several_report(several: Path, several_checkpoints: Path) -> Path:
     folder = several_checkpoints.parent / "report"
     evaluate(several, several_checkpoints, folder, EvaluateRule())
     return folder
+
+
+@pytest.fixture(scope="session")
+def noisy_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Corpus and checkpoints of clips so noisy that some are taken for another class."""
+    root = tmp_path_factory.mktemp("noisy")
+    write_toy_corpus(root, noise=30.0)
+    data = root / "data/toy"
+    write_sounds(data, load_corpus(data, "logmel", SPLIT).ids)
+    train = QUICK.model_copy(update={"folds": (1, 2), "epochs": 3})
+    train_folds(data, SPLIT, SMALL_MODEL, train, root / "work", root / "checkpoints")
+    return data, root / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def noisy_report(noisy_run: tuple[Path, Path]) -> Path:
+    """Results of evaluating them."""
+    data, checkpoints = noisy_run
+    evaluate(data, checkpoints, data.parent / "report", EvaluateRule())
+    return data.parent / "report"

@@ -1,6 +1,8 @@
 """Small feature folders and splits in the formats that the data stages write, for the tests of the training side."""
 
+import functools
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,49 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+import transformers
 
 from audioprep.config.training import ModelRule, TrainRule
+from audioprep.engine.index import write_index
+from audioprep.io.audio import encode_flac
+from audioprep.io.shar import cuts_name, tar_name, write_audio_tar, write_cuts
+from audioprep.model.archs.registry import ARCHS
 
 SPLIT = "official-5fold"
 SMALL_MODEL = ModelRule(width=4, frame_pool=2, dropout=0.0)
 QUICK = TrainRule(epochs=12, batch_size=8, lr=1e-2, fit_on=("train",), time_crop=1.0, precision="float32", device="cpu")
 NUM_FRAMES, NUM_BINS, NUM_CLASSES, NUM_FOLDS = 41, 16, 3, 5
 LABELS = ("bell", "drum", "siren")
+
+
+def rule_of(arch: str, **settings: Any) -> ModelRule:
+    """Return the rule of a network, narrow where it has a width; one that starts from a folder starts from a small one."""
+    if "init_checkpoint" in ARCHS[arch].settings:
+        settings = {"init_checkpoint": _small_ast().name, **settings}
+    return ModelRule.model_validate({"arch": arch, "width": 4, **settings})
+
+
+@functools.cache
+def _small_ast() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    write_ast(Path(folder.name))
+    return folder
+
+
+def write_ast(folder: Path, *, num_classes: int = 7, **config: Any) -> transformers.ASTForAudioClassification:
+    """Write a small AST with random weights as transformers does, and return it."""
+    torch.manual_seed(5)
+    sides = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48}
+    sides |= {"max_length": 96, "num_mel_bins": 40, "num_labels": num_classes}
+    net = transformers.ASTForAudioClassification(transformers.ASTConfig(**sides | config)).eval()
+    with torch.no_grad():
+        for name, weight in net.named_parameters():
+            if "token" in name or "position" in name:
+                weight.normal_(std=0.5)
+    transformers.logging.disable_progress_bar()
+    net.save_pretrained(folder)
+    return net
 
 
 def write_features(
@@ -83,6 +120,23 @@ def write_split(
     header["sha256"] = "0" * 64
     metadata = {"audioprep": json.dumps(header, sort_keys=True)}
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
+
+
+def write_sounds(data: Path, ids: Sequence[str], *, window_s: float = 0.4, rate_hz: int = 16000) -> None:
+    """Write audio shards and cuts of clips: each is a tone of its own."""
+    shar = data / "audio/shar"
+    shar.mkdir(parents=True)
+    (data / "cuts").mkdir()
+    time_T = np.arange(round(window_s * rate_hz)) / rate_hz
+    tones = [
+        encode_flac(0.1 * np.sin(2 * np.pi * (300 + 40 * n) * time_T, dtype=np.float32), rate_hz)
+        for n in range(len(ids))
+    ]
+    write_audio_tar(shar / tar_name(0), zip(ids, tones, [len(time_T)] * len(ids), strict=True), rate_hz)
+    custom = {"gain_db": 6.0, "pad": "zeros", "used": True}
+    cuts = [{"id": clip, "start": 0.0, "duration": window_s, "custom": custom} for clip in ids]
+    write_cuts(data / "cuts" / cuts_name(0), cuts)
+    write_index(data / "audio", {"rule": {"rate_hz": rate_hz}, "shards": [{"shard": 0, "rows": len(ids)}]})
 
 
 def write_toy_corpus(root: Path, *, num_clips: int = 60, noise: float = 3.0, several: bool = False) -> None:

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from audioprep.config.training import TrainRule
-from audioprep.model.augment import augment, mask, mix, shift_bins, warp_frames
+from audioprep.model.augment import Levels, augment, mask, mix, shift_bins, warp_frames
 
 OFF = TrainRule(
     time_roll=False, time_stretch=1.0, time_crop=1.0, freq_shift_bins=0, mixup_prob=0.0, time_mask=0.0, freq_mask=0.0
@@ -53,6 +54,51 @@ def test_mixing_keeps_the_sum_of_the_shares_and_mixes_inputs_as_targets() -> Non
     mixed_B1NM, mixed_BL = mix(x_B1NM, targets_BL, 1.0, rng())
     torch.testing.assert_close(mixed_BL.sum(dim=1), torch.ones(4))
     torch.testing.assert_close(mixed_B1NM.reshape(4, 4), mixed_BL)
+
+
+def levels(num_bins: int) -> Levels:
+    return Levels(torch.linspace(-70.0, -30.0, num_bins), torch.linspace(4.0, 20.0, num_bins))
+
+
+def test_mixed_powers_are_those_of_both_sounds() -> None:
+    torch.manual_seed(0)
+    x_BCNM, known = 3 * torch.randn(6, 2, 5, 4), levels(4)
+    mixed_BCNM, mixed_BL = mix(x_BCNM, torch.eye(6), 1.0, rng(), known)
+    shares_B, others_B = (draws := rng()).beta(1.0, 1.0, 6).astype(np.float32), draws.permutation(6)
+    mean_M, std_M = (part.double().numpy() for part in known)
+    power_BCNM = 10 ** ((mean_M + std_M * x_BCNM.double().numpy()) / 10)
+    for clip, (share, other) in enumerate(zip(shares_B, others_B, strict=True)):
+        power_CNM = share * power_BCNM[clip] + (1 - share) * power_BCNM[other]
+        expected_CNM = (10 * np.log10(power_CNM) - mean_M) / std_M
+        np.testing.assert_allclose(mixed_BCNM[clip].numpy(), expected_CNM, atol=1e-4)
+        assert mixed_BL[clip, clip] + (0 if other == clip else mixed_BL[clip, other]) == 1
+    assert torch.equal(mixed_BL, mix(x_BCNM, torch.eye(6), 1.0, rng())[1])
+
+
+@pytest.mark.parametrize("value", [-1e4, -30.0, 30.0, 1e4])
+def test_mixing_powers_of_equal_sounds_changes_nothing_however_loud(value: float) -> None:
+    x_BCNM = torch.full((3, 1, 2, 4), value)
+    mixed_BCNM, _ = mix(x_BCNM, torch.eye(3), 0.01, rng(), levels(4))
+    torch.testing.assert_close(mixed_BCNM, x_BCNM, atol=1e-3, rtol=1e-5)
+
+
+def test_a_quiet_sound_adds_little_to_a_loud_one() -> None:
+    known = Levels(torch.zeros(1), torch.ones(1))
+    x_B1NM = torch.tensor([0.0, -60.0])[:, None, None, None]
+    for seed in range(20):
+        mixed_B1NM, mixed_BL = mix(x_B1NM, torch.eye(2), 1.0, np.random.default_rng(seed), known)
+        for clip in range(2):
+            share = mixed_BL[clip, 0].item()  # of the loud one
+            if 0.01 < share < 1:
+                assert mixed_B1NM[clip].item() == pytest.approx(10 * np.log10(share), abs=1e-2)
+
+
+def test_powers_are_mixed_where_the_levels_are_known() -> None:
+    rule = OFF.model_copy(update={"mixup_prob": 1.0})
+    x_B1NM, targets_BL = torch.randn(4, 1, 20, 8), torch.eye(4)
+    mixed_B1NM, _ = augment(x_B1NM, targets_BL, rule, rng(), levels(8))
+    assert not torch.equal(mixed_B1NM, augment(x_B1NM, targets_BL, rule, rng())[0])
+    assert torch.isfinite(mixed_B1NM).all()
 
 
 def test_masks_are_two_zero_runs_no_longer_than_their_share() -> None:

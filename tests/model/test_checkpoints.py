@@ -131,6 +131,17 @@ def test_own_checkpoints_bring_their_front(tmp_path: Path) -> None:
     assert second.trunk.head.weight.shape == (5, 32)
 
 
+def test_a_head_for_as_many_other_classes_is_new(tmp_path: Path) -> None:
+    rule, shapes = ModelRule(width=4), Shapes(20, 8, 2)
+    first = build(rule, shapes)
+    save_checkpoint(tmp_path / "own.pt", first, rule, shapes, {"labels": ["cat", "dog"]})
+    for classes, is_kept in ((["cat", "dog"], True), (["bee", "cow"], False), (None, True)):
+        second = build(rule, shapes)
+        start_from(second, tmp_path / "own.pt", classes=classes)
+        assert torch.equal(second.trunk.head.weight, first.trunk.head.weight) == is_kept
+        assert torch.equal(second.trunk.stem.weight, first.trunk.stem.weight)
+
+
 @pytest.mark.parametrize(
     ("arch", "num_bins", "match"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from model.corpora import LABELS, SPLIT
+from model.corpora import LABELS, QUICK, SPLIT
 from sklearn.metrics import average_precision_score, f1_score
 
 from audioprep.config.training import EvaluateRule, RobustnessRule
@@ -54,6 +54,14 @@ def test_plots_are_what_dvc_reads(report: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 24
     assert {row["actual"] for row in rows} == {"bell", "drum", "siren"}
+    for name, column in (("loss", "train_loss"), ("valid", "valid_accuracy")):
+        with (report / f"plots/{name}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["epoch"] for row in rows] == [str(epoch + 1) for epoch in range(QUICK.epochs)]
+        assert all(0 < float(row[column]) < 3 for row in rows)
+    with (report / "plots/roc.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [rows[place][name] for place in (0, -1) for name in ("fpr", "macro", "class bell")] == [*"000111"]
     assert (report / "history.csv").read_text().startswith("fold,epoch,lr,train_loss,valid_loss,valid_accuracy\n")
 
 
@@ -138,9 +146,11 @@ def test_running_again_gives_the_same_bytes(report: Path, toy: Path, checkpoints
         "history.csv",
         "metrics.json",
         "plots/confusion.csv",
+        "plots/loss.csv",
         "plots/pr.csv",
         "plots/reliability.csv",
         "plots/roc.csv",
+        "plots/valid.csv",
         "predictions.parquet",
         "report.html",
     ]
@@ -238,12 +248,13 @@ def test_tested_clips_without_any_label_are_refused(several: Path, several_check
         evaluate(tmp_path / "several", several_checkpoints, tmp_path / "out", EvaluateRule())
 
 
-def test_the_page_of_a_training_without_validation_shows_confidence(work: Path) -> None:
+def test_the_page_of_a_training_without_validation_shows_the_learning_rate(work: Path) -> None:
     history = work / "checkpoints/history.csv"
     rows = [[*line.split(",")[:4], "", ""] for line in history.read_text(encoding="utf-8").splitlines()[1:]]
     lines = ["fold,epoch,lr,train_loss,valid_loss,valid_accuracy", *(",".join(row) for row in rows)]
     history.write_text("\n".join(lines) + "\n", encoding="utf-8")
     metrics = evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule())
     page = (work / "out/report.html").read_text(encoding="utf-8")
-    assert "Accuracy by confidence" in page
-    assert f"calibration error {100 * metrics['ece']:.1f} %" in page
+    assert "Learning rate" in page
+    assert "Validation accuracy" not in page
+    assert f"Calibration error</span><b>{100 * metrics['ece']:.1f} %" in page

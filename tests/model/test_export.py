@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from model.corpora import SPLIT
 
+from audioprep.config.data import LogmelRule
 from audioprep.config.training import ExportRule
+from audioprep.dsp.temperature import scale
+from audioprep.edge.predict import Predictor
 from audioprep.errors import ModelError
+from audioprep.io.predictions import read_predictions
 from audioprep.model import export as module
 from audioprep.model.checkpoints import load_checkpoint
 from audioprep.model.corpus import load_corpus
@@ -20,12 +24,12 @@ AUDIO = {"rate_hz": 16000, "window_s": 0.4, "loudness": {"mode": "off"}, "trim":
 @pytest.fixture(scope="module")
 def bundle(toy: Path, checkpoints: Path, report: Path) -> Path:
     folder = checkpoints.parent / "bundle"
-    export(toy, checkpoints, report / "metrics.json", folder, ExportRule(), AUDIO)
+    export(toy, checkpoints, report, folder, ExportRule(), AUDIO)
     return folder
 
 
 def run(toy: Path, checkpoints: Path, report: Path, out: Path, **rule: Any) -> dict[str, Any]:
-    return export(toy, checkpoints, report / "metrics.json", out, ExportRule(**rule), AUDIO)
+    return export(toy, checkpoints, report, out, ExportRule(**rule), AUDIO)
 
 
 def test_the_bundle_says_everything(bundle: Path, report: Path) -> None:
@@ -128,6 +132,53 @@ def test_a_corpus_of_several_labels_is_exported(
     rows = module._calibration_rows(corpus, checkpoint, 4)
     assert sum(not corpus.labels[row] for row in rows) == 1
     assert corpus.truth(rows).any(axis=0).all()
+
+
+def test_the_bundle_decides_as_the_report_does(
+    several: Path, several_checkpoints: Path, several_report: Path, tmp_path: Path
+) -> None:
+    about = run(several, several_checkpoints, several_report, tmp_path / "bundle", fold=2)
+    decision = about["decision"]
+    own = json.loads((several_report / "calibration.json").read_text())["fold2"]
+    assert (decision["outputs"], decision["num_validation_clips"]) == ("sigmoid", own["num_clips"])
+    predictions = read_predictions(several_report)
+    rows = np.flatnonzero(predictions.folds_K == 2)
+    corpus = load_corpus(several, "logmel", SPLIT)
+    about["features"]["rule"] = LogmelRule().model_dump(mode="json")  # that of the made-up features is none
+    (tmp_path / "bundle/bundle.json").write_text(json.dumps(about))
+    predictor = Predictor(tmp_path / "bundle", "fp32")
+    for row in rows:
+        values_NM = corpus.values(np.array([corpus.ids.index(predictions.ids[row])]))[0].astype(np.float32)
+        probability_L = predictor.probabilities([values_NM])
+        expected_1L = scale(predictions.scores_KL[row][None], "sigmoid", own["temperature"])
+        np.testing.assert_allclose(probability_L, expected_1L[0], atol=1e-4)
+        ranked = list(zip(about["labels"], probability_L, strict=True))
+        assert predictor.given(ranked) == [
+            label for label, is_given in zip(corpus.classes, predictions.decided_KL[row], strict=True) if is_given
+        ]
+
+
+def test_a_fold_without_validation_has_no_temperature(
+    toy: Path, checkpoints: Path, report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = {"temperature": None, "num_clips": 0, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
+    results = tmp_path / "report"
+    results.mkdir()
+    (results / "metrics.json").write_bytes((report / "metrics.json").read_bytes())
+    (results / "calibration.json").write_text(json.dumps({"fold1": none}))
+    about = run(toy, checkpoints, results, tmp_path / "bundle")
+    assert about["decision"] == {
+        "outputs": "softmax",
+        "temperature": None,
+        "thresholds": None,
+        "num_validation_clips": 0,
+    }
+    assert "unseen clips; no temperature; bundle in" in capsys.readouterr().out.replace("\n", " ")
+    with pytest.raises(ModelError, match=r"expected the calibration of fold 2, got that of fold1; run the evaluate st"):
+        run(toy, checkpoints, results, tmp_path / "bundle", fold=2)
+    (results / "calibration.json").unlink()
+    with pytest.raises(ModelError, match=r"calibration.json: expected the calibration of an evaluation, found none"):
+        run(toy, checkpoints, results, tmp_path / "bundle")
 
 
 def test_the_gate_of_several_labels_counts_label_by_label() -> None:

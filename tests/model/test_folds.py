@@ -1,6 +1,7 @@
 import csv
 import itertools
 import json
+import queue
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ ONE_EPOCH = QUICK.model_copy(update={"epochs": 1, "folds": (1,)})
 def in_process(jobs: list[FoldJob]):
     """Train in this process: a worker would import torch for every test."""
     for job in jobs:
-        folds._finished_epochs = type("Silent", (), {"put": lambda *_: None})()
+        folds._finished_epochs = queue.SimpleQueue()
         folds._train_one(job)
-        yield
+        while not folds._finished_epochs.empty():
+            yield folds._finished_epochs.get()
 
 
 @pytest.fixture
@@ -39,6 +41,14 @@ def test_every_wanted_fold_has_a_checkpoint_and_a_history(checkpoints: Path) -> 
     assert float(rows[-1]["valid_accuracy"]) <= 1.0
     meta = load_checkpoint(checkpoints / "fold2.pt").meta
     assert (meta["dataset"], meta["fold"], meta["labels"]) == ("toy", 2, ["bell", "drum", "siren"])
+
+
+def test_progress_tells_the_numbers_of_a_fold() -> None:
+    note = folds.EpochNotes()
+    assert note({"fold": 1, "epoch": 1, "train_loss": 2.0}) == "fold 1 loss 2.00"
+    assert note({"fold": 2, "epoch": 1, "train_loss": 1.0, "valid_accuracy": 0.5}) == "fold 2 loss 1.00, valid 50%"
+    assert note({"fold": 1, "epoch": 2, "train_loss": 0.5, "valid_accuracy": 0.9}) == "fold 1 loss 0.50, valid 90%"
+    assert note({"fold": 2, "epoch": 2, "train_loss": 0.3}) == "fold 2 loss 0.30, valid 50%"
 
 
 def test_no_work_is_left_behind(checkpoints: Path) -> None:
@@ -92,7 +102,16 @@ def test_what_decides_the_weights_is_in_the_fingerprint(toy: Path, tmp_path: Pat
 
     (tmp_path / "init.pt").write_bytes(b"1")
     assert key() == key(ONE_EPOCH.model_copy(update={"folds": (3,)}))
-    assert len({key(), key(QUICK), key(width=8), key(init_checkpoint=str(tmp_path / "init.pt"))}) == 4
+    folder = tmp_path / "ast"
+    folder.mkdir()
+    (folder / "config.json").write_bytes(b"1")
+    keys = {key(), key(QUICK), key(width=8), key(init_checkpoint=str(tmp_path / "init.pt"))}
+    keys |= {key(init_checkpoint=str(folder))}
+    (folder / "model.safetensors").write_bytes(b"1")
+    keys |= {key(init_checkpoint=str(folder))}
+    (folder / "README.md").write_bytes(b"1")
+    keys |= {key(init_checkpoint=str(folder))}
+    assert len(keys) == 6
 
 
 def test_unknown_fold_is_refused(toy: Path, tmp_path: Path) -> None:
@@ -103,7 +122,7 @@ def test_unknown_fold_is_refused(toy: Path, tmp_path: Path) -> None:
 
 def test_missing_initial_checkpoint_is_named(toy: Path, tmp_path: Path) -> None:
     model = SMALL_MODEL.model_copy(update={"init_checkpoint": str(tmp_path / "no.pth")})
-    with pytest.raises(ModelError, match=r"no.pth: expected a file, found none"):
+    with pytest.raises(ModelError, match=r"init_checkpoint .*no.pth: expected a checkpoint, found none; check the"):
         train_folds(toy, SPLIT, model, ONE_EPOCH, tmp_path / "w", tmp_path / "out")
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from audioprep.errors import ModelError
 from audioprep.io.feature_reader import FeatureShards
 from audioprep.model import loop
 from audioprep.model.batches import FeatureBatches
+from audioprep.model.checkpoints import load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import FoldResult, learning_rate, predict, train_fold
 from audioprep.model.losses import class_weights, clip_chances
@@ -32,7 +34,7 @@ def train(
 ) -> FoldResult:
     epochs = []
 
-    def on_epoch() -> None:
+    def on_epoch(row: dict[str, Any]) -> None:
         epochs.append(1)
         if len(epochs) == stop_after:
             raise KeyboardInterrupt
@@ -138,7 +140,7 @@ def test_the_state_of_another_fold_is_refused(corpus: Corpus, tmp_path: Path, mo
     monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
     train(corpus, tmp_path / "1.pt", SHORT.model_copy(update={"epochs": 1}))
     with pytest.raises(ModelError, match=r"1.pt: expected the state of fold 2, got fold 1; delete it"):
-        train_fold(corpus, SMALL_MODEL, SHORT, 2, tmp_path / "1.pt", lambda: None)
+        train_fold(corpus, SMALL_MODEL, SHORT, 2, tmp_path / "1.pt", lambda row: None)
 
 
 def test_the_tested_fold_decides_nothing(corpus: Corpus, tmp_path: Path) -> None:
@@ -213,6 +215,28 @@ def test_a_gpu_that_is_not_there_is_missed(monkeypatch: pytest.MonkeyPatch) -> N
         loop.resolve_device("cuda")
 
 
+def test_powers_are_mixed(corpus: Corpus, tmp_path: Path) -> None:
+    powers, decibels = (
+        QUICK.model_copy(update={"mixup_prob": 0.5, "mixup_domain": name}) for name in ("power", "features")
+    )
+    result = train(corpus, tmp_path / "1.pt", powers)
+    rows = corpus.rows(1, {"test"})
+    assert (predict(result.classifier, corpus.values(rows)).argmax(axis=1) == corpus.targets_K[rows]).mean() >= 0.9
+    other = train(corpus, tmp_path / "2.pt", decibels)
+    assert not torch.equal(weights(result)["trunk.stem.weight"], weights(other)["trunk.stem.weight"])
+
+
+def test_powers_of_what_is_no_power_cannot_be_mixed(corpus: Corpus, tmp_path: Path) -> None:
+    rule = SHORT.model_copy(update={"mixup_domain": "power"})
+    with pytest.raises(ModelError, match=r"mixup_domain: expected model.features=logmel .* got logmel and clip; set"):
+        train(corpus, tmp_path / "1.pt", rule, SMALL_MODEL.model_copy(update={"normalise": "clip"}))
+    write_features(tmp_path / "mfcc", corpus.ids, corpus.values(np.arange(60)), kind="mfcc")
+    shards = FeatureShards(tmp_path / "mfcc")
+    other = dataclasses.replace(corpus, shards=shards, clips_K=shards.find(corpus.ids))
+    with pytest.raises(ModelError, match=r"mixup_domain: expected model.features=logmel .* got mfcc and corpus; set"):
+        train(other, tmp_path / "2.pt", rule)
+
+
 def test_too_few_clips_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     lonely = dataclasses.replace(corpus, roles={1: ["train"] + ["test"] * 59})
     with pytest.raises(ModelError, match=r"fold 1: expected 2 clips or more to train on, got 1"):
@@ -221,5 +245,31 @@ def test_too_few_clips_are_refused(corpus: Corpus, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_training(corpus: Corpus, tmp_path: Path) -> None:
     broken = with_values(corpus, np.full((60, 41, 16), np.nan), tmp_path)
-    with pytest.raises(ModelError, match=r"fold 1: expected a finite loss, got nan in epoch 1; lower train.lr"):
+    with pytest.raises(
+        ModelError, match=r"fold 1: expected a finite loss, got nan in epoch 1, step 1 of 4; lower train.lr$"
+    ):
         train(broken, tmp_path / "1.pt")
+    assert not list(tmp_path.glob("*.pt"))
+
+
+def test_what_was_learnt_before_the_loss_went_wrong_is_kept(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, make_loss = itertools.count(), loop.make_loss
+
+    def spoilt(*rule: Any) -> Any:
+        loss = make_loss(*rule)
+        return lambda logits, targets: loss(logits, targets) * (np.nan if next(steps) == 6 else 1.0)
+
+    monkeypatch.setattr(loop, "make_loss", spoilt)
+    alone = dataclasses.replace(corpus, roles={1: ["test" if r == "valid" else r for r in corpus.roles[1]]})
+    message = (
+        r"got nan in epoch 2, step 3 of 4; lower train.lr, or give what was learnt before as model.init_checkpoint: "
+    )
+    with pytest.raises(ModelError, match=rf"{message}.*fold1\.last\.pt$"):
+        train(alone, tmp_path / "1.pt")
+    kept = load_checkpoint(tmp_path / "fold1.last.pt")
+    assert all(weight.isfinite().all() for weight in kept.classifier.state_dict().values())
+    model = SMALL_MODEL.model_copy(update={"init_checkpoint": str(tmp_path / "fold1.last.pt")})
+    monkeypatch.setattr(loop, "make_loss", make_loss)
+    assert np.isfinite(train(corpus, tmp_path / "2.pt", model=model).history[-1]["train_loss"])

@@ -27,7 +27,8 @@ trim: {{}}
 features: {{kinds: [logmel, mfcc], logmel: {{}}, mfcc: {{}}}}
 split: {{}}
 model: {{features: logmel}}
-train: {{}}
+train: {{preset: default}}
+presets: {{default: {{}}}}
 evaluate: {{}}
 export: {{}}
 """

@@ -132,7 +132,7 @@ def test_training_again_gives_the_same_bytes(world: Path, team_a: Run) -> None:
 def test_share_says_what_it_runs_what_it_has_pushed_and_what_is_left(shared: str) -> None:
     assert "$ dvc push --run-cache\n" in shared
     assert "files pushed" not in shared, "DVC counts the run cache every time"
-    assert re.search(r"on team \(s3://team/audioprep\): 10 stages, \d+ files, [\d.]+ MB", shared)
+    assert re.search(r"on team \(s3://team/audioprep\): 11 stages, \d+ files, [\d.]+ MB", shared)
     assert "never run, so not shared: export@esc50" in shared
     assert "git: all is pushed; elsewhere: git pull && audioprep restore" in shared
     assert "not up to date" not in shared
@@ -160,7 +160,7 @@ def test_another_network_needs_features_and_splits_only(world: Path, shared: str
     changes = ("-S", "model.arch=cnn6", "-S", "train.folds=[1]")
     output = run("dvc", "exp", "run", "--pull", "--allow-missing", *changes, "train@esc50")
     assert re.findall(r"Running stage '([^']+)'", output) == ["train@esc50"]
-    assert sorted(path.name for path in (world / "c/data/esc50").iterdir()) == ["logmel", "splits"]
+    assert sorted(path.name for path in (world / "c/data/esc50").iterdir()) == ["augmented", "logmel", "splits"]
 
 
 def test_a_stranger_reads_one_shard_and_one_row_group(world: Path, shared: str) -> None:
@@ -177,7 +177,7 @@ def test_a_stranger_reads_one_shard_and_one_row_group(world: Path, shared: str) 
 def test_what_is_missing_on_a_remote_is_named(world: Path, shared: str, team_a: Run, webdav: tuple[str, Path]) -> None:
     url, folder = webdav
     team_a("dvc", "remote", "add", "--local", "dav", url)
-    assert f"on dav ({url}): 10 stages" in team_a("audioprep", "share", "--remote", "dav")
+    assert f"on dav ({url}): 11 stages" in team_a("audioprep", "share", "--remote", "dav")
     run = clone(world, "d")
     run("dvc", "remote", "add", "--local", "--default", "dav", url)
     lock = (world / "d/dvc.lock").read_text(encoding="utf-8")
@@ -209,7 +209,7 @@ def test_share_sends_again_what_an_s3_remote_has_lost(world: Path, shared: str, 
 
 def test_an_ssh_server_serves_as_well(world: Path, shared: str, team_a: Run, ssh: str) -> None:
     team_a("dvc", "remote", "add", "--local", "shell", ssh)
-    assert f"on shell ({ssh}): 10 stages" in team_a("audioprep", "share", "--remote", "shell")
+    assert f"on shell ({ssh}): 11 stages" in team_a("audioprep", "share", "--remote", "shell")
     run = clone(world, "e")
     run("dvc", "remote", "add", "--local", "--default", "shell", ssh)
     assert "Running stage" not in run("audioprep", "restore")

@@ -90,7 +90,7 @@ class Run:
 
     def decide(self):
         loudness(self.layout, self.params.loudness)
-        trim(self.layout, self.params.trim, self.recipe_rule.window_s)
+        trim(self.layout, self.params.trim, self.recipe_rule.window_s, hop_s=self.params.window.hop_s)
 
     def features(self, kind="logmel"):
         features(self.layout, kind, self.params.features, self.engine)

@@ -27,6 +27,10 @@ def test_a_window_that_does_not_suit_is_said_with_what_to_do(tmp_path, monkeypat
         "  window    5 s; most recordings are under half the window, the rest is padding: set recipes.birds.window_s to 1.2 "
         "in params.yaml, and run this again"
     )
+    (line,) = _window_hint("birds", "grouped-5fold", 5.0, 11.0, in_project=True)
+    assert (
+        "set recipes.birds.window_s to 11 in params.yaml, or window.hop_s for windows all along them, and run" in line
+    )
     (line,) = _window_hint("birds", "grouped-5fold", 5.0, 11.0, in_project=False)
     rule = "birds: {recipe: folder, window_s: 11, split: grouped-5fold}"
     assert f"longer than the window, and cut to it: write a ./params.yaml with recipes: {{{rule}}}, and run" in line

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from audioprep.config.training import ModelRule
+from audioprep.model.archs.ast_pretrained import PretrainedAst
 from audioprep.model.archs.bcresnet import BCResNet
 from audioprep.model.archs.crnn import Crnn
 from audioprep.model.archs.mn04 import Mn04
@@ -67,6 +68,12 @@ ARCHS: dict[str, Arch] = {
         lambda rule, sides: SpectrogramTransformer(sides, rule.width, rule.dropout),
         ("width", "dropout"),
         "spectrogram transformer of six layers",
+        stays_float="attention's softmax, layer norms and GELU: they have no int8 kernel",
+    ),
+    "ast_pretrained": Arch(
+        lambda rule, sides: PretrainedAst(sides, rule.dropout),
+        ("init_checkpoint", "dropout"),
+        "the published spectrogram transformer, from a folder in init_checkpoint; needs audioprep[hf]",
         stays_float="attention's softmax, layer norms and GELU: they have no int8 kernel",
     ),
 }

@@ -4,8 +4,9 @@ Shape letters: B clips of a batch, C channels, N frames, M bins, E values of an 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ class Sides:
         num_classes: L of its output.
         is_exclusive: Whether classes exclude each other.
         pool: One of `model.pool`.
+        config: What a published network of more than one size is made by; None: it has one size, or its best-known one.
     """
 
     num_channels: int
@@ -31,6 +33,7 @@ class Sides:
     num_classes: int
     is_exclusive: bool = True
     pool: str = "max_mean"
+    config: Mapping[str, Any] | None = None
 
     def make_pool(self, num_channels: int) -> Pool:
         """Return the pool for features of so many channels."""
@@ -44,11 +47,13 @@ class Trunk(nn.Module, ABC):
         head_name: The layer that decides on classes; it is new where a checkpoint has others.
         min_side: Fewest frames and bins of its input.
         pool: Makes a clip's embedding of its frames'.
+        config: What it was made by, where the rule does not say it.
     """
 
     head_name = "head"
     min_side = 1
     pool: Pool
+    config: Mapping[str, Any] | None = None
     _is_body_frozen = False
 
     @abstractmethod

@@ -3,22 +3,21 @@
 Shape letters: K clips, L classes, D decisions.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_expit, log_softmax, logit, softmax
+from scipy.special import log_expit, log_softmax
+
+from audioprep.dsp.temperature import Outputs, logits_of
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
-Outputs = Literal["softmax", "sigmoid"]
 
 NUM_BINS = 15
 # Where all validation clips are right, or few, the loss alone would go on for ever.
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
-# float32 probabilities that are 0 or 1 have lost their logit.
-_NEAREST = 1e-7
 
 
 def reliability(confidence_D: Floats, is_right_D: Bools, num_bins: int = NUM_BINS) -> list[dict[str, float]]:
@@ -59,7 +58,7 @@ def log_loss(truth_KL: Bools, scores_KL: Floats, outputs: Outputs, temperature: 
         outputs: What made them of logits.
         temperature: Logits are divided by it.
     """
-    logits_KL = _logits(scores_KL, outputs) / temperature
+    logits_KL = logits_of(scores_KL, outputs) / temperature
     if outputs == "softmax":
         return float(-log_softmax(logits_KL, axis=1)[truth_KL].mean())
     return float(-np.where(truth_KL, log_expit(logits_KL), log_expit(-logits_KL)).mean())
@@ -80,17 +79,3 @@ def fit_temperature(truth_KL: Bools, scores_KL: Floats, outputs: Outputs) -> flo
         lambda log_t: log_loss(truth_KL, scores_KL, outputs, float(np.exp(log_t))), bounds=bounds, method="bounded"
     )
     return float(np.exp(found.x))
-
-
-def scale(scores_KL: Floats, outputs: Outputs, temperature: float) -> npt.NDArray[np.float64]:
-    """Return the probabilities [K, L] of logits that are divided by a temperature."""
-    logits_KL = _logits(scores_KL, outputs) / temperature
-    return np.asarray(softmax(logits_KL, axis=1) if outputs == "softmax" else expit(logits_KL), np.float64)
-
-
-def _logits(scores_KL: Floats, outputs: Outputs) -> npt.NDArray[np.float64]:
-    """Return logits; those of softmax but for a constant, which changes no probability."""
-    scores_KL = scores_KL.astype(np.float64)
-    if outputs == "softmax":
-        return np.asarray(np.log(np.maximum(scores_KL, np.finfo(np.float32).tiny)), np.float64)
-    return np.asarray(logit(np.clip(scores_KL, _NEAREST, 1 - _NEAREST)), np.float64)

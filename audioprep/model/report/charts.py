@@ -1,7 +1,7 @@
 """Charts as inline SVG: sharp at any size, small, and the same bytes for the same numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -12,6 +12,8 @@ _NUM_TICKS = 5
 _BAR_PITCH, _BAR_HEIGHT, _BAR_LEFT, _BAR_RIGHT = 17, 11, 170, 60
 _MAX_NAME = 26
 _MAX_MARKS = 12
+# A point so near to the line between its neighbours, in pixels, is not drawn.
+_STRAIGHT = 0.05
 # More bars than this cannot be read one by one: their sizes are drawn in order instead.
 MAX_BARS = 60
 # Sizes further apart than this need a logarithmic scale.
@@ -27,12 +29,14 @@ class Line:
     Attributes:
         name: What it shows, for people.
         points: Of x and y, ascending in x.
-        style: CSS classes: `main`, `second` or `faint`; `dots` marks every point.
+        style: CSS classes: `main`, `second`, `third` or `faint`; `dots` marks every point.
+        key: By which the page's script finds it; empty: it does not.
     """
 
     name: str
     points: Sequence[Point]
     style: str
+    key: str = ""
 
 
 def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: bool = False) -> str:
@@ -47,14 +51,15 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
     points = [point for line in lines for point in line.points if math.isfinite(point[1])]
     if not points:
         return ""
-    x_ticks = _ticks(0.0, max(x for x, _ in points))
+    x_low = min(0.0, *(x for x, _ in points))
+    x_ticks = _ticks(x_low, max(x for x, _ in points))
     # All zeros make an axis too.
     y_ticks = _ticks(0.0, 1.0 if is_share else max(y for _, y in points) or 1.0)
-    x_scale = (_WIDTH - _LEFT - _RIGHT) / max(x_ticks[-1], *(x for x, _ in points))
+    x_scale = (_WIDTH - _LEFT - _RIGHT) / (max(x_ticks[-1], *(x for x, _ in points)) - x_low)
     y_scale = (_HEIGHT - _TOP - _BOTTOM) / max(y_ticks[-1], *(y for _, y in points))
 
     def place(x: float, y: float) -> Point:
-        return _LEFT + x * x_scale, _HEIGHT - _BOTTOM - y * y_scale
+        return _LEFT + (x - x_low) * x_scale, _HEIGHT - _BOTTOM - y * y_scale
 
     parts = [
         _svg(_HEIGHT, title),
@@ -64,9 +69,10 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
     ]
     for line in lines:
         places = [place(*point) for point in line.points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        name = escape(line.name)
-        parts.append(f'<polyline class="line {line.style}" points="{path}"><title>{name}</title></polyline>')
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in _without_middles(places))
+        key = f' data-key="{escape(line.key)}"' if line.key else ""
+        title_of = f"<title>{escape(line.name)}</title>"
+        parts.append(f'<polyline class="line {line.style}"{key} points="{path}">{title_of}</polyline>')
         if "dots" in line.style.split():
             parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
     return "".join([*parts, "</svg>"])
@@ -117,6 +123,36 @@ def histogram(edges: Sequence[float], counts: Sequence[int], *, x_label: str, ti
         box = f'x="{left + 0.5:.1f}" y="{bottom - height:.1f}" width="{max(width, 0.5):.1f}" height="{height:.1f}"'
         parts.append(f'<rect class="box" {box}><title>{text}</title></rect>' if count else "")
     return "".join([*parts, "</svg>"])
+
+
+def reliability_chart(bins: Sequence[Mapping[str, float]], num_bins: int, *, title: str) -> str:
+    """Return how often decisions are right by how sure they are: a bar each bin, and the line where both would be one.
+
+    Args:
+        bins: `confidence`, `accuracy` and `share` (of all decisions), empty bins left out.
+        num_bins: Of equal width between 0 and 1.
+        title: What the chart shows, read by screen readers.
+    """
+    bottom, x_scale, y_scale = _HEIGHT - _BOTTOM, _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    shares = _ticks(0.0, 1.0)
+    parts = [
+        _svg(_HEIGHT, title),
+        *(_y_tick(y, bottom - y * y_scale, is_share=True) for y in shares),
+        *(_x_text(_LEFT + x * x_scale, _HEIGHT - 18, f"{x:.0%}") for x in shares),
+        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, "probability given"),
+    ]
+    for row in bins:
+        number, height = min(int(row["confidence"] * num_bins), num_bins - 1), row["accuracy"] * y_scale
+        left, width = _LEFT + number / num_bins * x_scale + 1, x_scale / num_bins - 2
+        text = f"given {row['confidence']:.1%}, right {row['accuracy']:.1%}; {row['share']:.1%} of the decisions"
+        box = f'x="{left:.1f}" y="{bottom - height:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        x, y = _LEFT + row["confidence"] * x_scale, bottom - row["accuracy"] * y_scale
+        # Bins that hold much stand out: the error is weighed by them.
+        shade = 0.25 + 0.75 * min(1.0, row["share"] * num_bins / 3)
+        parts.append(f'<rect class="box" {box} opacity="{shade:.2f}"><title>{text}</title></rect>')
+        parts.append(f'<circle class="dot second" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{text}</title></circle>')
+    ends = f'x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{_TOP}"'
+    return "".join([*parts, f'<line class="ideal" {ends}/>', "</svg>"])
 
 
 def mean_line(lines: Sequence[Sequence[Point]]) -> list[Point]:
@@ -170,6 +206,18 @@ def _ranks(names: Sequence[str], sizes: Sequence[int], title: str, what: str) ->
         parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
         parts.append(f'<text class="tick name" {place_of_text}>{_short(names[row])}: {sizes[row]:,}</text>')
     return "".join([*parts, "</svg>"])
+
+
+def _without_middles(places: Sequence[Point]) -> list[Point]:
+    """Return a line's points without those on a straight way from the one before to the one after."""
+    kept: list[Point] = []
+    for number, (x, y) in enumerate(places):
+        if 0 < number < len(places) - 1:
+            (x0, y0), (x1, y1) = kept[-1], places[number + 1]
+            if abs((y - y0) * (x1 - x0) - (y1 - y0) * (x - x0)) < _STRAIGHT * (x1 - x0):
+                continue
+        kept.append((x, y))
+    return kept
 
 
 def _powers(low: float, high: float) -> list[float]:

@@ -1,12 +1,13 @@
 """The audit of a split, as the report shows it: what is grave first, what is known apart, and suspicious clips to listen to."""
 
-import base64
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from audioprep.io.audio import decode
 from audioprep.io.layout import sound_name
+from audioprep.model.report.media import sound
 
 # Findings of one severity and kind that are shown.
 _MAX_OF_KIND = 5
@@ -19,7 +20,6 @@ _TITLES = {
     ("info", True): "Known",
 }
 _ROLES = ("train", "valid", "test", "unused")
-_AUDIO_TYPE = "audio/flac"
 
 
 def read_audit(splits: Path) -> dict[str, Any] | None:
@@ -70,15 +70,16 @@ def _section(sort: tuple[str, bool], audit: dict[str, Any]) -> dict[str, Any] | 
 
 def _with_audio(pair: dict[str, Any], folder: Path) -> dict[str, Any]:
     clips = [
-        {"id": clip_id, "labels": labels, "audio": _data_uri(folder / sound_name(clip_id))}
+        {"id": clip_id, "labels": labels, "audio": _sound_of(folder / sound_name(clip_id))}
         for clip_id, labels in zip(pair["ids"], pair["labels"], strict=True)
     ]
     return {**pair, "clips": clips}
 
 
-def _data_uri(path: Path) -> str:
-    """Return a sound as an address that holds all of it, or nothing if it is not there."""
+def _sound_of(path: Path) -> str:
+    """Return what is heard in a file, or nothing if it is not there."""
     try:
-        return f"data:{_AUDIO_TYPE};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        decoded = decode(path.read_bytes())
     except FileNotFoundError:
         return ""
+    return sound(decoded.wave_TC[:, 0], decoded.rate_hz)

@@ -1,8 +1,12 @@
-"""The report: one HTML page that needs nothing else, neither files nor network."""
+"""The report: one HTML page that needs nothing else, neither files nor network.
+
+Shape letters: K clips, L classes.
+"""
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,58 +14,93 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
-from audioprep.model.report.charts import Line, Point, histogram, line_chart, mean_line, size_chart
+from audioprep.io.predictions import Predictions
+from audioprep.model.metrics.decisions import confusion
+from audioprep.model.report import curves
+from audioprep.model.report.charts import histogram, size_chart
 from audioprep.model.report.findings import read_audit
 
 _TEMPLATE = "page.html.j2"
-_NUM_CONFUSIONS = 8
+_NUM_CONFUSIONS = 10
 # With more classes than this a number no longer fits into a cell of the matrix.
 _MAX_CLASSES_WITH_NUMBERS = 24
+# A matrix of more classes is too fine to be looked at, and too much to be loaded.
+_MAX_CLASSES_IN_MATRIX = 100
 # So few bars leave room for another chart below them.
 _FEW_CLASSES = 14
+_KINDS_OF_FREQUENCY = ("logmel", "spectrogram")
+# Of groups so many are listed, the largest.
+_MAX_PARTS = 50
 
 
-def write_report(
-    path: Path,
-    data: Path,
-    *,
-    metrics: dict[str, Any],
-    training: dict[str, Any],
-    about: dict[str, Any],
-    counts_LL: npt.NDArray[np.int64] | None,
-    bins: Sequence[dict[str, float]],
-    errors: Sequence[dict[str, Any]],
-    history: Path,
-) -> None:
+@dataclass(frozen=True)
+class Results:
+    """One evaluated run.
+
+    Attributes:
+        head: What `metrics.json` holds.
+        details: What `details.json` holds.
+        calibration: What `calibration.json` holds.
+        predictions: Of all folds.
+        curves: Their `roc` and `pr` curves.
+        training: What `train.json` holds.
+        about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
+        heard: What `listen` returns.
+        augmented: What `augmented` returns.
+        history: The train stage's table of epochs.
+    """
+
+    head: Mapping[str, Any]
+    details: Mapping[str, Any]
+    calibration: Mapping[str, Mapping[str, Any]]
+    predictions: Predictions
+    curves: Mapping[str, Mapping[str, Any]]
+    training: Mapping[str, Any]
+    about: Mapping[str, Any]
+    heard: Mapping[str, Any]
+    augmented: Sequence[Mapping[str, Any]]
+    history: Path
+
+
+def write_report(path: Path, data: Path, results: Results) -> None:
     """Write the page.
 
     Args:
         path: The HTML file.
         data: The corpus's folder; its summary, the audit of its split, and its suspicious clips are shown if they are there.
-        metrics: What `metrics.json` holds.
-        training: What `train.json` holds.
-        about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
-        counts_LL: Pooled confusion, rows are the truth; None where clips have several labels.
-        bins: Accuracy by confidence: `confidence`, `accuracy`, `share`.
-        errors: The wrong clips most confident first: id, fold, label, predicted, probability.
-        history: The train stage's table of epochs.
+        results: What there is to say.
     """
-    labels = about["meta"]["labels"]
+    predictions, details = results.predictions, results.details
+    is_single, classes = not predictions.is_multi_label, predictions.classes
+    counts_LL = _confusion(predictions) if is_single else None
+    history = _read_history(results.history)
     summary = _read_json(data / "card" / "summary.json")
     page = (
         _environment()
         .get_template(_TEMPLATE)
         .render(
-            metrics=metrics,
-            training=training,
-            about=about,
-            matrix=[] if counts_LL is None else _matrix(counts_LL, labels),
-            has_numbers=len(labels) <= _MAX_CLASSES_WITH_NUMBERS,
-            confusions=[] if counts_LL is None else _confusions(counts_LL, labels),
-            errors=errors,
-            loss_chart=_loss_chart(_read_history(history)),
-            accuracy_chart=_accuracy_chart(_read_history(history)),
-            calibration_chart=_calibration_chart(bins),
+            is_single=is_single,
+            headline="accuracy" if is_single else "map",
+            head=results.head,
+            details=details,
+            training=results.training,
+            about=results.about,
+            bin_marks=_bin_marks(results.about["meta"]["features"]),
+            heard=results.heard,
+            augmented=results.augmented,
+            matrix=_matrix(counts_LL, classes)
+            if counts_LL is not None and len(classes) <= _MAX_CLASSES_IN_MATRIX
+            else [],
+            has_numbers=len(classes) <= _MAX_CLASSES_WITH_NUMBERS,
+            confusions=[] if counts_LL is None else _confusions(counts_LL, classes),
+            thresholds=_thresholds(results.calibration),
+            parts=[_part(name, rows) for name, rows in details["per_group"].items()],
+            loss_chart=curves.loss_chart(history),
+            rate_chart=curves.rate_chart(history),
+            accuracy_chart=curves.accuracy_chart(history),
+            calibration_chart=curves.calibration_chart(details["calibration"]),
+            curves=curves.ranking_charts(results.curves, details["per_class"]),
+            robustness_chart=curves.robustness_chart(details["robustness"], results.head),
             summary=summary,
             data_charts=_data_charts(summary) if summary else ([], []),
             split_folds=_split_folds(summary["split"]) if summary else [],
@@ -76,6 +115,11 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+
+
+def _confusion(predictions: Predictions) -> npt.NDArray[np.int64]:
+    true_K, given_K = (labels_KL.argmax(axis=1) for labels_KL in (predictions.truth_KL, predictions.decided_KL))
+    return confusion(true_K, given_K, len(predictions.classes))
 
 
 def _matrix(counts_LL: npt.NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, Any]]:
@@ -101,44 +145,30 @@ def _confusions(counts_LL: npt.NDArray[np.int64], labels: Sequence[str]) -> list
     return sorted(pairs, key=lambda pair: (-pair["count"], pair["truth"], pair["predicted"]))[:_NUM_CONFUSIONS]
 
 
+def _bin_marks(features: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands at the lowest and at the highest bin of a picture of features."""
+    if features["kind"] not in _KINDS_OF_FREQUENCY:
+        return {"bottom": "bin 1", "top": f"bin {features['num_bins']}"}
+    rule = features["rule"]
+    highest_hz = rule.get("fmax_hz") or features["rate_hz"] / 2
+    return {"bottom": f"{rule.get('fmin_hz') or 0.0:g} Hz", "top": f"{highest_hz / 1000:g} kHz"}
+
+
+def _thresholds(calibration: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return the threshold of each class, as the mean of the folds that have some; nothing where none has."""
+    folds = [fold["thresholds"] for fold in calibration.values() if fold["thresholds"]]
+    return {label: sum(fold[label] for fold in folds) / len(folds) for label in folds[0]} if folds else {}
+
+
+def _part(name: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the page lists of one grouping: its largest parts, by their names."""
+    largest = sorted(rows.items(), key=lambda row: (-row[1]["num_clips"], row[0]))[:_MAX_PARTS]
+    return {"name": name, "rows": sorted(largest), "num_more": len(rows) - len(largest)}
+
+
 def _read_history(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def _loss_chart(history: list[dict[str, str]]) -> str:
-    train, valid = _per_fold(history, "train_loss"), _per_fold(history, "valid_loss")
-    lines = [Line(f"fold {fold}, fitted", points, "faint") for fold, points in train.items()]
-    lines += [Line(f"fold {fold}, validation", points, "faint second") for fold, points in valid.items()]
-    lines.append(Line("fitted, mean of the folds", mean_line(list(train.values())), "main"))
-    if valid:
-        lines.append(Line("validation, mean of the folds", mean_line(list(valid.values())), "second"))
-    return line_chart(lines, x_label="epoch", title="Loss over epochs")
-
-
-def _accuracy_chart(history: list[dict[str, str]]) -> str:
-    valid = _per_fold(history, "valid_accuracy")
-    if not valid:
-        return ""
-    lines = [Line(f"fold {fold}, validation", points, "faint second") for fold, points in valid.items()]
-    lines.append(Line("validation, mean of the folds", mean_line(list(valid.values())), "second"))
-    return line_chart(lines, x_label="epoch", title="Validation accuracy over epochs", is_share=True)
-
-
-def _calibration_chart(bins: Sequence[dict[str, float]]) -> str:
-    lines = [
-        Line("as right as it is sure", [(0.0, 0.0), (100.0, 1.0)], "faint"),
-        Line("accuracy", [(100 * row["confidence"], row["accuracy"]) for row in bins], "main dots"),
-    ]
-    return line_chart(lines, x_label="probability given, per cent", title="Accuracy by confidence", is_share=True)
-
-
-def _per_fold(history: list[dict[str, str]], column: str) -> dict[str, list[Point]]:
-    folds: dict[str, list[Point]] = {}
-    for row in history:
-        if row[column]:
-            folds.setdefault(row["fold"], []).append((float(row["epoch"]), float(row[column])))
-    return folds
 
 
 def _data_charts(summary: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -158,7 +188,7 @@ def _data_charts(summary: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def _headed(title: str, chart: str) -> str:
-    return f"<h2>{title}</h2>{chart}"
+    return f"<h3>{title}</h3>{chart}"
 
 
 def _split_folds(split: dict[str, Any]) -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ def audit_split(
         "num_groups": len(np.unique(clips.group_K[clips.is_used_K])),
         "num_classes": len(clips.classes),
         "folds": {column: _role_counts(code_K[clips.is_used_K]) for column, code_K in roles.codes.items()},
-        "notes": [*roles.notes, *_groups_note(clips, is_own=is_own)],
+        "notes": [*roles.notes, *_groups_note(clips, is_own=is_own), *_windows_note(clips)],
         **findings.to_dict(),
         "suspects": find_suspects(leaks, clips, roles),
         "dropped": {
@@ -139,6 +139,15 @@ def _groups_note(clips: Clips, *, is_own: bool) -> list[str]:
     if clips.has_groups:
         return []
     return [NO_GROUPS + " (name them in metadata.csv, column group)" * is_own]
+
+
+def _windows_note(clips: Clips) -> list[str]:
+    """Return what has to be said where clips are recordings, and what is trained on are windows of them."""
+    if not clips.has_windows:
+        return []
+    counts_K = clips.num_windows_K[clips.is_used_K]
+    each = f"{counts_K.min():,} to {counts_K.max():,}"
+    return [f"windows: {counts_K.sum():,}, {each} of each clip and in its role; what is counted here are clips"]
 
 
 def _role_counts(codes: np.ndarray[Any, Any]) -> dict[str, int]:

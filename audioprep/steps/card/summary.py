@@ -41,6 +41,7 @@ def summarise_clips(clips: Clips) -> dict[str, Any]:
             "missing": num_missing,
             "decoded": int((duration_K > 0).sum()),
             "used": int(is_used_K.sum()),
+            **({"windows": int(clips.num_windows_K.sum())} if clips.has_windows else {}),
             "groups": len(np.unique(clips.group_K[is_used_K])),
             "classes": len(clips.classes),
         },
@@ -59,8 +60,13 @@ def summarise_split(clips: Clips, split: pa.Table) -> list[dict[str, Any]]:
 
     Args:
         clips: The clips.
-        split: The split's table: id, and the columns `fold1` and on.
+        split: The split's table: id, and the columns `fold1` and on; where clips have several windows, a row of each, and
+            its recording.
     """
+    if clips.has_windows:
+        recordings = split["recording"].combine_chunks().dictionary_encode()
+        _, first = np.unique(recordings.indices.to_numpy(), return_index=True)
+        split = split.take(pa.array(np.sort(first))).drop_columns("id").rename_columns({"recording": "id"})
     row_K = pc.index_in(clips.table["id"].combine_chunks(), value_set=split["id"].combine_chunks())
     duration_K = np.nan_to_num(clips.numbers("duration_s"))
     columns = [name for name in split.column_names if name.startswith("fold") and name != "fold"]
@@ -87,6 +93,7 @@ def count_values(column: pa.ChunkedArray) -> list[tuple[Any, int]]:
 def _held(clips: Clips, is_in_K: Bools, duration_K: Floats) -> dict[str, Any]:
     return {
         "clips": int(is_in_K.sum()),
+        **({"windows": int(clips.num_windows_K[is_in_K].sum())} if clips.has_windows else {}),
         "groups": _num_different(clips.group_K[is_in_K], len(clips.groups)),
         "classes": _num_different(clips.label_L[is_in_K[clips.clip_L]], len(clips.classes)),
         "minutes": round(float(duration_K[is_in_K].sum()) / 60, 2),

@@ -1,6 +1,7 @@
 """What is exported: the clips of one split with labels, roles, and their features, their sound, or both.
 
-Sound is what the features are made of: the decided part of the recording, at its decided gain, fitted to the window.
+Sound is what the features are made of: the decided part of the recording, at its decided gain, fitted to the window; where
+noise is taken away for features (`denoise`), it is the sound before that.
 
 Shape letters: K clips, N frames, M bins, L classes.
 """
@@ -26,7 +27,7 @@ from audioprep.io.ledger import read_about
 from audioprep.io.parquet import Split, read_split, read_stats
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import read_table
-from audioprep.io.window_cuts import part_in_samples
+from audioprep.io.window_cuts import part_in_samples, windows_of
 
 ROLES = ("train", "valid", "test")
 # Files of this size load at a good speed over a network, and are few.
@@ -60,7 +61,9 @@ class Sample:
         custom = self.cut["custom"]
         part = {"start_s": self.cut["start"], "duration_s": self.cut["duration"]}
         known = {"group": custom["group"], "attributes": custom["attributes"], "gain_db": custom["gain_db"]}
-        return {"id": self.id, "labels": list(self.labels), **known, "part_of_recording": part}
+        recording = self.cut["supervisions"][0]["recording_id"]
+        of_window = {} if recording == self.id else {"recording": recording}
+        return {"id": self.id, "labels": list(self.labels), **known, **of_window, "part_of_recording": part}
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,8 @@ class Content:
         num_found = 0
         for shard in track(shards, f"export {self.layout.dataset}", len(shards), "shard"):
             name = cuts_name(shard)
-            cuts = [
-                cut for cut in read_cuts(check_file(self.layout.cuts, name, cuts_sha256.get(name))) if cut["id"] in ids
-            ]
+            whole = read_cuts(check_file(self.layout.cuts, name, cuts_sha256.get(name)))
+            cuts = [own for recording in whole for own in windows_of(recording) if own[1]["id"] in ids]
             if not cuts:
                 continue
             if self.kind is not None:
@@ -165,8 +167,8 @@ class Content:
                 name = f"shar/{tar_name(shard)}"
                 check_file(self.layout.audio, name, audio_sha256.get(name))
             flac_of = dict(read_audio_tar(self.layout.shar / tar_name(shard))) if self.with_audio else {}
-            for cut in sorted(cuts, key=lambda cut: hashlib.sha256(cut["id"].encode()).digest()):
-                yield self._sample(cut, features_of, flac_of)
+            for recording_id, cut in sorted(cuts, key=lambda own: hashlib.sha256(own[1]["id"].encode()).digest()):
+                yield self._sample(cut, features_of, flac_of.get(recording_id))
             num_found += len(cuts)
         if num_found != len(ids):
             raise ShardError(
@@ -180,20 +182,18 @@ class Content:
         table = read_table(self.layout.features(self.kind) / part_name(shard))
         return dict(zip(table["id"].to_pylist(), decoded(table, self.meta), strict=True))
 
-    def _sample(self, cut: dict[str, Any], features_of: dict[str, np.ndarray], flac_of: dict[str, bytes]) -> Sample:
-        clip_id, flac, features_NM = cut["id"], None, None
-        try:
-            if self.kind is not None:
-                features_NM = features_of[clip_id]
-            if self.with_audio:
-                part = part_in_samples(cut, self.meta["rate_hz"])
-                wave_T = windowed(decode_stored(flac_of[clip_id]), part, self.window_samples)
-                flac = encode_flac(np.clip(wave_T, -1.0, 1.0), self.meta["rate_hz"])
-        except KeyError:
+    def _sample(self, cut: dict[str, Any], features_of: dict[str, np.ndarray], sound: bytes | None) -> Sample:
+        clip_id, flac = cut["id"], None
+        features_NM = features_of.get(clip_id)
+        if (self.kind is not None and features_NM is None) or (self.with_audio and sound is None):
             raise ShardError(
                 f"{self.layout.data}: expected clip {clip_id} of the cuts in every shard, found none in one; "
                 f"`audioprep verify {self.layout.data}` says which is damaged"
-            ) from None
+            )
+        if sound is not None:
+            part = part_in_samples(cut, self.meta["rate_hz"])
+            wave_T = windowed(decode_stored(sound), part, self.window_samples)
+            flac = encode_flac(np.clip(wave_T, -1.0, 1.0), self.meta["rate_hz"])
         labels = tuple(cut["supervisions"][0]["custom"]["labels"])
         return Sample(clip_id, labels, cut, features_NM, flac, self.window_samples)
 

@@ -82,6 +82,16 @@ class Clips:
         """Whether any clip has a group that is more than its file."""
         return not pc.all(pc.equal(self.table["group"], self.table["member"])).as_py()
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether some recording gives several windows, each of which is then a clip."""
+        return "num_windows" in self.table.column_names
+
+    @property
+    def num_windows_K(self) -> Ints:
+        """How many windows each recording gives [K], where it is used."""
+        return np.where(self.is_used_K, np.nan_to_num(self.numbers("num_windows"), nan=1.0), 0).astype(np.int64)
+
     def values(self, name: str, rows: Sequence[int] | Ints) -> list[Any]:
         """Return a column's values for some clips."""
         return list(self.table[name].take(pa.array(rows, pa.int64())).to_pylist())
@@ -169,9 +179,9 @@ def join_clips(
         is_heard_K = (
             pc.is_in(_aligned(ids, status)["status"], value_set=heard).combine_chunks().to_numpy(zero_copy_only=False)
         )
-    for others in (others for others in (status, facts) if others is not None):
+    for others in (others for others in (used, status, facts) if others is not None):
         found = _aligned(ids, others)
-        for name in (name for name in found.column_names if name not in table.column_names):
+        for name in (name for name in found.column_names if name not in (*table.column_names, "used")):
             table = table.append_column(name, found[name])
     table = table.append_column("file", _file_names(table, is_heard_K, is_measured=facts is not None))
     group_K, groups = _encoded(table["group"])

@@ -5,12 +5,12 @@ from scipy.special import expit, softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from audioprep.dsp.temperature import scale
 from audioprep.model.metrics.calibration import (
     calibration_error,
     fit_temperature,
     log_loss,
     reliability,
-    scale,
 )
 
 RNG = np.random.default_rng(0)

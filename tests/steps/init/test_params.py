@@ -23,7 +23,7 @@ def test_a_complete_file_stays_as_it_is():
     ("text", "added"),
     [
         (without("  margin_s"), ["trim.margin_s"]),
-        (without("  mode"), ["loudness.mode", "trim.mode"]),
+        (without("  mode"), ["loudness.mode", "trim.mode", "denoise.mode"]),
         (without("ray:", "  address:"), ["ray"]),
         (without("    win_ms"), ["features.logmel.win_ms", "features.mfcc.win_ms"]),
     ],
@@ -38,7 +38,7 @@ def test_a_last_key_comes_before_the_blank_line():
     new, added = completed(without("  exclude:"), FULL)
     assert added == ["trim.exclude"]
     assert sorted(new.splitlines()) == sorted(FULL.splitlines())
-    assert "wrap\n\nfeatures:" in new
+    assert "wrap\n\nwindow:" in new
 
 
 def test_every_corpus_gets_new_rules_without_a_value():
