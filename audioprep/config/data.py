@@ -130,7 +130,7 @@ class DescriptorsRule(FramedRule):
 class EmbeddingRule(Section):
     """What a layer of a pretrained transformer makes of each frame."""
 
-    model: str | None = None
+    model: str | None = Field(default=None, min_length=1)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     layer: int | None = Field(default=None, ge=0)
     dtype: Literal["float16", "float32"] = "float16"

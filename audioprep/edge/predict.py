@@ -128,7 +128,9 @@ class Predictor:
         for number in range(count):
             cut = {**decided, "start": start + number * (hop_samples or 0)}
             values_NM = self._kernel(windowed(clear_T, cut, window_samples))
-            yield np.asarray(values_NM.astype(self._features["rule"]["dtype"]), np.float32)
+            # As stored, but for int8, whose steps are a clip's own.
+            dtype = np.float16 if self._features["rule"]["dtype"] == "float16" else np.float32
+            yield np.asarray(values_NM.astype(dtype), np.float32)
 
     def probabilities(self, windows: Iterable[Float32]) -> Float32:
         """Return the probability of each class [L] of a recording: the mean over its windows, at the bundle's temperature if it has one.

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from audioprep.config.data import FeatureKind, LogmelRule
 from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
 from audioprep.engine import read_index
@@ -112,6 +113,12 @@ def _short(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+def _made_kind(layout: Layout) -> str:
+    """Return log-mel, which is what is drawn, or, where that is not made, a kind that is: it knows the window too."""
+    made = [kind for kind in get_args(FeatureKind) if (layout.features(kind) / "_index.json").exists()]
+    return made[0] if made else "logmel"
+
+
 def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Path) -> None:
     # Imported here: half a second that only a picture needs.
     import matplotlib as mpl
@@ -119,8 +126,8 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    index = read_index(layout.features("logmel"))
-    rate_hz, rule = index["rate_hz"], index["rule"]
+    index = read_index(layout.features(_made_kind(layout)))
+    rate_hz, rule = index["rate_hz"], index["rule"] if index["kind"] == "logmel" else LogmelRule().model_dump()
     wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), fact["id"]))
     start = round(cut["start"] * rate_hz)
     decided = {

@@ -96,8 +96,12 @@ def test_32_khz_is_fine_as_it_is(tmp_path):
             "params.yaml features: expected embedding.model, the folder of a pretrained model, got none; name one",
         ),
         (
+            {"features": {"embedding": {"model": ""}}},
+            "params.yaml features.embedding.model: expected String should have at least 1 character, got ''; mend that value",
+        ),
+        (
             {"features": {"embedding": {"sha256": "abc"}}},
-            "params.yaml features.embedding.sha256: expected ",
+            "params.yaml features.embedding.sha256: expected String should match pattern '^[0-9a-f]{64}$', got 'abc'; mend that value",
         ),
         (
             {"features": {"kinds": ["chroma"], "chroma": {"n_fft": 1024}}},

@@ -13,7 +13,17 @@ import pytest
 import soundfile
 from onnx import TensorProto, helper, numpy_helper
 
-from audioprep.config.data import LogmelRule, LoudnessRule, MfccRule, TrimRule
+from audioprep.config.base import Section
+from audioprep.config.data import (
+    ChromaRule,
+    DescriptorsRule,
+    EmbeddingRule,
+    LogmelRule,
+    LoudnessRule,
+    MfccRule,
+    SpectrogramRule,
+    TrimRule,
+)
 from audioprep.dsp.decide import decide_gain, decide_part
 from audioprep.dsp.denoise import denoiser
 from audioprep.dsp.features import feature_kernel, windowed
@@ -27,9 +37,9 @@ LABELS = ["low", "high"]
 LOGMEL = LogmelRule(n_fft=512, n_mels=16)
 
 
-def write_bundle(folder: Path, rule: LogmelRule = LOGMEL, kind: str = "logmel") -> Path:
+def write_bundle(folder: Path, rule: Section = LOGMEL, kind: str = "logmel") -> Path:
     """Write a bundle whose network compares the lower half of the bins with the upper half."""
-    num_bins = rule.n_mels if kind == "logmel" else rule.n_mfcc  # type: ignore[attr-defined]
+    num_bins = getattr(rule, {"logmel": "n_mels", "mfcc": "n_mfcc"}.get(kind, ""), 12)
     halves_ML = np.zeros((num_bins, 2), np.float32)
     halves_ML[: num_bins // 2, 0] = halves_ML[num_bins // 2 :, 1] = 0.05
     nodes = [
@@ -120,15 +130,32 @@ def test_noise_is_taken_away_where_the_features_were_made_so(bundle: Path) -> No
     assert np.abs(expected_NM - pipeline_features(wave_TC, 44100, LOGMEL, "logmel")).max() > 5
 
 
-def test_mfcc_bundles_work_too(tmp_path: Path) -> None:
-    rule = MfccRule(n_fft=512, n_mels=16, n_mfcc=8)
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("mfcc", MfccRule(n_fft=512, n_mels=16, n_mfcc=8)),
+        ("logmel", LogmelRule(dtype="int8")),  # without its steps, which are a clip's own: at most half of one off
+        ("spectrogram", SpectrogramRule()),
+        ("chroma", ChromaRule()),
+        ("descriptors", DescriptorsRule()),
+    ],
+)
+def test_bundles_of_other_kinds_work_too(kind: str, rule: Section, tmp_path: Path) -> None:
     wave_TC = tone(800.0, 0.5)[:, None]
-    values_NM = next(Predictor(write_bundle(tmp_path / "mfcc", rule, "mfcc")).features(wave_TC, 44100))
-    np.testing.assert_array_equal(values_NM, pipeline_features(wave_TC, 44100, rule, "mfcc"))
+    values_NM = next(Predictor(write_bundle(tmp_path / kind, rule, kind)).features(wave_TC, 44100))
+    np.testing.assert_array_equal(values_NM, pipeline_features(wave_TC, 44100, rule, kind))
+
+
+def test_a_bundle_of_embeddings_asks_for_their_model(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", EmbeddingRule(model="pretrained/not-here", sha256="0" * 64), "embedding")
+    with pytest.raises(
+        ModelError, match=r"features.embedding.model: expected a folder, found none at pretrained/not-here"
+    ):
+        Predictor(bundle)
 
 
 def pipeline_features(
-    wave_TC: np.ndarray, rate_in_hz: int, rule: LogmelRule, kind: str, denoise: dict[str, Any] | None = None
+    wave_TC: np.ndarray, rate_in_hz: int, rule: Section, kind: str, denoise: dict[str, Any] | None = None
 ) -> np.ndarray:
     """What resample, loudness, trim and features do, with the FLAC on disk between them."""
     stored_T, attenuation_db = to_stored(wave_TC, rate_in_hz, RATE_HZ)
@@ -148,8 +175,9 @@ def pipeline_features(
     cut = {"start": start, "stop": stop, "gain_db": gain_db, "pad": "zeros"}
     clear_T = denoiser(denoise, RATE_HZ)(decode_stored(encode_flac(stored_T, RATE_HZ)))
     window_T = windowed(clear_T, cut, RATE_HZ)
-    values_NM = feature_kernel(kind, rule.model_dump(mode="json"), RATE_HZ)(window_T)
-    return values_NM.astype(np.float16).astype(np.float32)
+    settings = rule.model_dump(mode="json")
+    values_NM = feature_kernel(kind, settings, RATE_HZ)(window_T)
+    return values_NM.astype(np.float16 if settings["dtype"] == "float16" else np.float32).astype(np.float32)
 
 
 def test_silence_is_refused_where_the_network_was_trained_without_it(bundle: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is shown of a clip and of a shard."""
 
 import re
+import shutil
 
 import pytest
 from steps.small_corpus import Run
@@ -22,6 +23,15 @@ def test_a_clip_shows_facts_decisions_and_a_picture(prepared, tmp_path):
     first = picture.read_bytes()
     list(describe_clip([prepared.layout], "rain--3", picture))
     assert picture.read_bytes() == first
+
+
+def test_a_picture_needs_no_log_mel_on_disk(prepared, tmp_path):
+    for name in ("audio", "cuts", "mfcc"):
+        shutil.copytree(prepared.out / name, tmp_path / name)
+    pictures = tmp_path / "with.png", tmp_path / "without.png"
+    for layout, picture in zip((prepared.layout, Layout.in_folder("small", tmp_path)), pictures, strict=True):
+        list(describe_clip([layout], "rain--3", picture))
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
 def test_an_unusable_clip_shows_why(prepared, tmp_path):
