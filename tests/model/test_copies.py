@@ -127,7 +127,7 @@ def test_no_copy_of_a_clip_that_is_validated_or_tested_is_trained_on(
 def weights(corpus: Corpus, state: Path, rule: TrainRule = SHORT, stop_after: int = 0) -> dict[str, torch.Tensor]:
     epochs = []
 
-    def on_epoch() -> None:
+    def on_epoch(_row: dict[str, Any]) -> None:
         epochs.append(1)
         if len(epochs) == stop_after:
             raise KeyboardInterrupt
