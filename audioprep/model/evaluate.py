@@ -41,7 +41,7 @@ from audioprep.model.metrics.decisions import (
 )
 from audioprep.model.metrics.ranking import pr_curves, roc_curves
 from audioprep.model.plots import write_plots
-from audioprep.model.report.augmented import augmented
+from audioprep.model.report.augmented import augmented, copied
 from audioprep.model.report.listen import listen
 from audioprep.model.report.page import Results, write_report
 from audioprep.model.robustness import ScoredFold, degraded_scores
@@ -98,6 +98,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
     _write_json(out / "metrics.json", head)
     _write_json(out / "details.json", details)
     _write_json(out / "calibration.json", fitted)
+    trained_on = augmented(corpus, first, parse_section(TrainRule, "train", training["rule"]))
     results = Results(
         head=head,
         details=details,
@@ -107,7 +108,8 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         training=training,
         about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
         heard=listen(data, corpus, predictions),
-        augmented=augmented(corpus, first, parse_section(TrainRule, "train", training["rule"])),
+        augmented=trained_on,
+        copied=copied(data, first, [clip["id"] for clip in trained_on]),
         history=history,
     )
     write_report(out / "report.html", data, results)

@@ -9,7 +9,7 @@ Shape letters: T samples, K clips, N frames, M bins, L classes.
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,7 +157,11 @@ def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random
 
 
 def read_clips(
-    data: Path, shards: Sequence[int], wanted: set[str], meta: dict[str, Any]
+    data: Path,
+    shards: Sequence[int],
+    wanted: set[str],
+    meta: Mapping[str, Any],
+    clear: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda wave_T: wave_T,
 ) -> Iterator[dict[str, WindowedClip]]:
     """Yield the wanted clips of one audio shard after another, at the level and of the length that their features had.
 
@@ -166,19 +170,20 @@ def read_clips(
         shards: What `shard_numbers` returns.
         wanted: Ids of clips.
         meta: What the feature shards say of themselves.
+        clear: What takes the noise from a recording before it is cut.
     """
     rate_hz, num_samples = meta["rate_hz"], round(meta["window_s"] * meta["rate_hz"])
     for shard in shards:
         cuts = defaultdict(list)
-        for whole in read_cuts(data / "cuts" / cuts_name(shard)):
-            for recording, cut in windows_of(whole):
-                if cut["id"] in wanted:
-                    cuts[recording].append(cut)
+        used = (cut for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["custom"]["used"])
+        for recording, cut in (pair for whole in used for pair in windows_of(whole)):
+            if cut["id"] in wanted:
+                cuts[recording].append(cut)
         clips = {}
         for recording, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)) if cuts else ():
             if recording not in cuts:
                 continue
-            wave_T = decode_stored(sound)
+            wave_T = clear(decode_stored(sound))
             for cut in cuts[recording]:
                 decided = part_in_samples(cut, rate_hz)
                 part_T = windowed(wave_T, decided, min(num_samples, decided["stop"] - decided["start"]))

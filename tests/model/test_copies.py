@@ -200,10 +200,11 @@ def test_copies_that_a_clip_lacks_are_missed(data: Path, tmp_path: Path) -> None
 
 
 def test_a_clip_that_is_not_used_cannot_be_heard(tmp_path: Path) -> None:
-    for name in ("audio", "cuts"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "audio/_index.json").write_text('{"rule": {"rate_hz": 16000}, "num_shards": 1}')
+    for name in ("audio/shar", "cuts"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "audio/_index.json").write_text('{"shards": [{"shard": 0, "rows": 1}]}')
     (tmp_path / "cuts/cuts.000000.jsonl").write_text('{"id": "a", "custom": {"used": false}}\n')
+    meta = {"kind": "logmel", "rate_hz": 16000, "window_s": 1.0}
     for clip in ("a", "b"):
         with pytest.raises(ModelError, match=rf"expected a clip that is used, got '{clip}'; choose one of its split"):
-            list(copied_waves(tmp_path, "logmel", [clip], 1))
+            list(copied_waves(tmp_path, meta, [clip], 1))

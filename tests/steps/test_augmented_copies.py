@@ -85,7 +85,7 @@ def test_what_people_hear_is_what_the_copies_were_made_of(run: Run) -> None:
     plain = read_features(run.layout.features("logmel"))
     kernel = feature_kernel("logmel", plain.meta["rule"], plain.meta["rate_hz"])
     clips = plain.ids[3:5]
-    for clip, waves in zip(clips, copied_waves(run.out, "logmel", clips, 9), strict=True):
+    for clip, waves in zip(clips, copied_waves(run.out, plain.meta, clips, 9), strict=True):
         expected = read_features(out, [copy_id(clip, 1), copy_id(clip, 2)]).values_KNM
         found = [kernel(wave_T).astype(np.float16) for wave_T in waves]
         np.testing.assert_array_equal(found[0], read_features(run.layout.features("logmel"), [clip]).values_KNM[0])

@@ -1,18 +1,22 @@
-"""What augmentation makes of clips, to be seen: some training clips as they are, and as a training step gets them.
+"""What augmentation makes of clips: some training clips as they are, their copies, and what a training step gets.
 
 Shape letters: B clips of a batch, C channels, N frames, M bins, L classes.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from audioprep.config.training import TrainRule
+from audioprep.errors import ConfigError, ModelError, ShardError
 from audioprep.model.augment import augment
 from audioprep.model.checkpoints import Checkpoint
-from audioprep.model.corpus import Corpus, Ints
-from audioprep.model.report.media import spectrogram
+from audioprep.model.copies import copied_waves
+from audioprep.model.corpus import Corpus, Ints, load_corpus
+from audioprep.model.report.media import MAX_S, sound, spectrogram
 
 # A batch of so many clips, from which others are mixed in; the first of them are shown, each so often.
 _BATCH_SIZE = 16
@@ -34,8 +38,7 @@ def augmented(corpus: Corpus, checkpoint: Checkpoint, rule: TrainRule) -> list[d
 
     Returns:
         For each clip its `id`, `labels`, `picture`, `audio`, and `draws`: `picture` and `audio` each, `width` (its length,
-        as a share of the clip's), and `labels` (each with its share, where clips are mixed). There is no audio of what is
-        done to features.
+        as a share of the clip's), and `labels` (each with its share). There is no audio of what is done to features.
     """
     rows = corpus.rows(int(checkpoint.meta["fold"]), set(checkpoint.meta["fit_on"]))
     rng = np.random.default_rng(rule.seed)
@@ -63,6 +66,43 @@ def augmented(corpus: Corpus, checkpoint: Checkpoint, rule: TrainRule) -> list[d
         }
         for place, row in _shown(corpus, rows)
     ]
+
+
+def copied(data: Path, checkpoint: Checkpoint, clip_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return clips and their first copies, of which training takes one each epoch.
+
+    Args:
+        data: The corpus's folder, `data/<ds>`.
+        checkpoint: Of a fold.
+        clip_ids: The clips.
+
+    Returns:
+        As `augmented`, with audio; nothing where training had no copies, or where these or the audio are not at hand.
+    """
+    if not checkpoint.meta.get("augment"):
+        return []
+    features = checkpoint.meta["features"]
+    try:
+        corpus = load_corpus(data, features["kind"], checkpoint.meta["split"], with_copies=True)
+        waves_KV = list(copied_waves(data, features, clip_ids, _NUM_DRAWS))
+    except (ConfigError, ModelError, ShardError):
+        return []
+    rows = np.array([corpus.ids.index(clip) for clip in clip_ids])
+    versions_KV = corpus.versions(rows)[: _NUM_DRAWS + 1].T
+    rate_hz, shown_s = features["rate_hz"], min(MAX_S, features["window_s"])
+    num_samples = round(shown_s * rate_hz)
+    num_frames = round(checkpoint.shapes.num_frames * shown_s / features["window_s"])
+    clips = []
+    for clip_id, row, versions_V, waves_V in zip(clip_ids, rows, versions_KV, waves_KV, strict=True):
+        with torch.inference_mode():
+            x_VCNM = checkpoint.classifier.front(torch.from_numpy(corpus.values(versions_V).astype(np.float32)))
+        shown_V = [
+            {"picture": _picture(x_CNM[:, :num_frames]), "audio": sound(wave_T[:num_samples], rate_hz)}
+            for x_CNM, wave_T in zip(x_VCNM, waves_V, strict=True)
+        ]
+        own = {"id": clip_id, "labels": corpus.labels[row], **shown_V[0]}
+        clips.append({**own, "draws": [{**shown, "width": 1.0, "labels": []} for shown in shown_V[1:]]})
+    return clips
 
 
 def _shown(corpus: Corpus, rows: Ints) -> list[tuple[int, int]]:

@@ -13,12 +13,11 @@ import numpy.typing as npt
 from audioprep.errors import ModelError, ShardError
 from audioprep.io.predictions import Predictions
 from audioprep.model.corpus import Corpus
-from audioprep.model.report.media import sound, spectrogram
+from audioprep.model.report.media import MAX_S, sound, spectrogram
 from audioprep.model.robustness import WindowedClip, read_clips, shard_numbers
 
-# Sound is most of the page's bytes: so many clips, each with another one beside it, and so much of each.
+# Sound is most of the page's bytes: so many clips, each with another one beside it.
 _NUM_WRONG = 8
-_MAX_S = 10.0
 # Of a clip's loudest frame and bin; what is below is dark.
 _RANGE_DB = 80.0
 
@@ -44,7 +43,7 @@ def listen(data: Path, corpus: Corpus, predictions: Predictions) -> dict[str, An
     clips, why_silent = _clips(data, corpus, predictions, rows)
     return {
         "why_silent": why_silent,
-        "shown_s": min(_MAX_S, corpus.meta["window_s"]),
+        "shown_s": min(MAX_S, corpus.meta["window_s"]),
         "pairs": [
             {
                 "label": predictions.classes[label],
@@ -92,7 +91,7 @@ def _clips(
     places = np.array([place[predictions.ids[row]] for row in rows])
     heard, why_silent = _heard(data, [corpus.ids[number] for number in places], meta)
     values_KNM = corpus.values(places)
-    shown_s = min(_MAX_S, meta["window_s"])
+    shown_s = min(MAX_S, meta["window_s"])
     num_frames = round(values_KNM.shape[1] * shown_s / meta["window_s"])
     clips = {}
     for row, number, values_NM in zip(rows, places, values_KNM[:, :num_frames], strict=True):

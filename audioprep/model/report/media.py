@@ -14,6 +14,8 @@ from PIL import Image
 
 from audioprep.io.audio import encode_for_ears
 
+# So much of a clip is heard and seen.
+MAX_S = 10.0
 # Frames are taken together until so many are left: a picture is no wider on the page.
 _MAX_FRAMES = 360
 # So many colours look like all of them, and make a file of a third of the size.

@@ -47,6 +47,7 @@ class Results:
         about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
         heard: What `listen` returns.
         augmented: What `augmented` returns.
+        copied: What `copied` returns.
         history: The train stage's table of epochs.
     """
 
@@ -59,6 +60,7 @@ class Results:
     about: Mapping[str, Any]
     heard: Mapping[str, Any]
     augmented: Sequence[Mapping[str, Any]]
+    copied: Sequence[Mapping[str, Any]]
     history: Path
 
 
@@ -88,6 +90,7 @@ def write_report(path: Path, data: Path, results: Results) -> None:
             bin_marks=_bin_marks(results.about["meta"]["features"]),
             heard=results.heard,
             augmented=results.augmented,
+            copied=results.copied,
             matrix=_matrix(counts_LL, classes)
             if counts_LL is not None and len(classes) <= _MAX_CLASSES_IN_MATRIX
             else [],
