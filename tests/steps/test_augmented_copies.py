@@ -12,12 +12,16 @@ from steps.small_corpus import Run, tree
 
 from audioprep.config.augment import AugmentRule
 from audioprep.config.data import FeatureRules
+from audioprep.config.training import ModelRule
 from audioprep.dsp.features import feature_kernel
 from audioprep.engine import read_index, write_index
 from audioprep.errors import ConfigError, ShardError
 from audioprep.io.copies import copy_id, read_copies
 from audioprep.io.parquet import read_features
+from audioprep.model.checkpoints import Checkpoint, Shapes, build
 from audioprep.model.copies import copied_waves
+from audioprep.model.corpus import split_names
+from audioprep.model.report.augmented import copied
 from audioprep.steps import augment as augment_step
 from audioprep.steps.augment import augment
 from audioprep.steps.repair import repair, stage_commands
@@ -90,6 +94,23 @@ def test_what_people_hear_is_what_the_copies_were_made_of(run: Run) -> None:
         found = [kernel(wave_T).astype(np.float16) for wave_T in waves]
         np.testing.assert_array_equal(found[0], read_features(run.layout.features("logmel"), [clip]).values_KNM[0])
         np.testing.assert_array_equal(found[1:], expected)
+
+
+def test_copies_are_seen_and_heard_in_the_report(run: Run, prepared: Run) -> None:
+    shutil.copytree(prepared.out / "splits", run.out / "splits")
+    plain, rule = read_features(run.layout.features("logmel")), ModelRule(width=4)
+    shapes = Shapes(*plain.values_KNM.shape[1:], num_classes=2)
+    meta = {"features": plain.meta, "split": split_names(run.out)[0], "augment": TWO.model_dump(mode="json")}
+    trained = Checkpoint(build(rule, shapes), rule, shapes, meta)
+    assert copied(run.out, trained, plain.ids[:2]) == [], "there are no copies"
+    make(run)
+    shown = copied(run.out, trained, plain.ids[:2])
+    assert [clip["id"] for clip in shown] == plain.ids[:2]
+    heard = [one for clip in shown for one in (clip, *clip["draws"])]
+    assert len({one["picture"] for one in heard}) == len({one["audio"] for one in heard}) == 6
+    assert all(one["audio"].startswith("data:audio/") for one in heard)
+    shutil.rmtree(run.out / "audio")
+    assert copied(run.out, trained, plain.ids[:2]) == [], "there is no audio"
 
 
 def test_workers_order_and_other_clips_change_no_byte(

@@ -87,6 +87,8 @@ def copied(data: Path, checkpoint: Checkpoint, clip_ids: Sequence[str]) -> list[
         waves_KV = list(copied_waves(data, features, clip_ids, _NUM_DRAWS))
     except (ConfigError, ModelError, ShardError):
         return []
+    if not corpus.copies.num:
+        return []
     rows = np.array([corpus.ids.index(clip) for clip in clip_ids])
     versions_KV = corpus.versions(rows)[: _NUM_DRAWS + 1].T
     rate_hz, shown_s = features["rate_hz"], min(MAX_S, features["window_s"])
