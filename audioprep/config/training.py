@@ -144,6 +144,10 @@ class TrainingParams(Section):
     export: ExportRule = ExportRule()
 
 
+# What dvc.yaml reads of them.
+_READ_BY_DVC = (("model", "features"), ("train", "preset"))
+
+
 class Preset(Section):
     """Values that stand in for those of the sections of these names."""
 
@@ -165,5 +169,10 @@ def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
     if not isinstance(presets, dict) or name not in presets:
         raise ConfigError(unknown_name(f"{path.name} train.preset", name, [*map(str, presets)]))
     preset = parse_section(Preset, f"presets.{name}", presets[name]).model_dump()
+    for section, key in _READ_BY_DVC:
+        if key in preset[section]:
+            raise ConfigError(
+                f"{path.name} presets.{name}.{section}: expected no {key}, for dvc.yaml reads {section}.{key} itself; set that"
+            )
     merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
     return parse_section(TrainingParams, "", merged)

@@ -57,6 +57,7 @@ class Predictor:
             self._rate_hz = int(self._audio["rate_hz"])
             decision = bundle.about["decision"]
             self._outputs, self._temperature = decision["outputs"], decision["temperature"]
+            self._num_shifts = int(decision["num_shifts"])
             self.thresholds: dict[str, float] | None = decision["thresholds"]
             self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
             self._denoise = denoiser(self._features.get("denoise"), self._rate_hz)
@@ -133,12 +134,20 @@ class Predictor:
             yield np.asarray(values_NM.astype(dtype), np.float32)
 
     def probabilities(self, windows: Iterable[Float32]) -> Float32:
-        """Return the probability of each class [L] of a recording: the mean over its windows, at the bundle's temperature if it has one.
+        """Return the probability of each class [L] of a recording.
+
+        It is the mean over its windows and their circular shifts, as in the evaluation, at the bundle's temperature if it
+        has one.
 
         Args:
             windows: Feature matrices [N, M].
         """
-        scores = [self._session.run(None, {"features": values_NM[None]})[0] for values_NM in windows]
+        shifted = (
+            np.roll(values_NM, index * len(values_NM) // self._num_shifts, axis=0)
+            for values_NM in windows
+            for index in range(self._num_shifts)
+        )
+        scores = [self._session.run(None, {"features": values_NM[None]})[0] for values_NM in shifted]
         probability_1L = np.mean(scores, axis=0)
         if self._temperature is not None:
             probability_1L = scale(probability_1L, self._outputs, self._temperature)

@@ -21,7 +21,7 @@ from torch import Tensor
 from audioprep.errors import ModelError, reason_of
 from audioprep.model.panns_front_end import differences_from, settings_of
 
-# By name: it decides no weight but through a comparison, as in `panns_front_end`.
+# By name: what it decides here changes only when the features do, of which training knows.
 _mel = importlib.import_module("audioprep.dsp.mel")
 
 PREPROCESSOR = "preprocessor_config.json"

@@ -32,16 +32,22 @@ class Levels(NamedTuple):
 
 
 def augment(
-    x_BCNM: Tensor, targets_BL: Tensor, rule: TrainRule, rng: np.random.Generator, levels: Levels | None = None
+    x_BCNM: Tensor,
+    targets_BL: Tensor,
+    rule: TrainRule,
+    rng: np.random.Generator,
+    levels: Levels | None = None,
+    mean_M: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Warp, shift, mix and mask one batch.
 
     Args:
-        x_BCNM: Inputs of the trunk [B, C, N, M]; 0 is the mean of the training clips.
+        x_BCNM: Inputs of the trunk [B, C, N, M].
         targets_BL: Shares of the classes [B, L], each row sums to one.
         rule: What is done.
         rng: Where chance comes from.
         levels: What the values stand for, if powers are to be mixed; None mixes the values themselves.
+        mean_M: The mean of the training clips [M], which masks leave; None is 0.
 
     Returns:
         The batch [B, C, N', M], `N' = max(1, int(N * time_crop))`, and its targets [B, L].
@@ -51,7 +57,7 @@ def augment(
         x_BCNM = shift_bins(x_BCNM, rule.freq_shift_bins, rng)
     if rng.random() < rule.mixup_prob:
         x_BCNM, targets_BL = mix(x_BCNM, targets_BL, rule.mixup_alpha, rng, levels)
-    return mask(x_BCNM, rule.time_mask, rule.freq_mask), targets_BL
+    return mask(x_BCNM, rule.time_mask, rule.freq_mask, mean_M), targets_BL
 
 
 def warp_frames(x_BCNM: Tensor, rule: TrainRule, rng: np.random.Generator) -> Tensor:
@@ -104,13 +110,14 @@ def mix(
     return (mixed_BCNM / _LOG_DB - levels.mean_M) / levels.std_M, mixed_BL
 
 
-def mask(x_BCNM: Tensor, time_share: float, freq_share: float) -> Tensor:
-    """Set two random runs of frames and two of bins of each clip to zero, the mean; all channels alike.
+def mask(x_BCNM: Tensor, time_share: float, freq_share: float, mean_M: Tensor | None = None) -> Tensor:
+    """Set two random runs of frames and two of bins of each clip to the mean; all channels alike.
 
     Args:
         x_BCNM: The batch.
         time_share: Longest run of frames, as a share of them.
         freq_share: Longest run of bins, likewise.
+        mean_M: The mean [M]; None is 0.
 
     Source: Park et al. 2019, SpecAugment (arXiv 1904.08779), section 2.
     """
@@ -119,4 +126,5 @@ def mask(x_BCNM: Tensor, time_share: float, freq_share: float) -> Tensor:
     for axis, longest in ((1, int(num_frames * time_share)), (2, int(num_bins * freq_share))):
         for _ in range(_NUM_MASKS if longest else 0):
             keep_BNM = mask_along_axis_iid(keep_BNM, longest, 0.0, axis)
-    return x_BCNM * keep_BNM[:, None].to(x_BCNM.device)
+    keep_B1NM = keep_BNM[:, None].to(x_BCNM.device)
+    return x_BCNM * keep_B1NM if mean_M is None else torch.where(keep_B1NM > 0, x_BCNM, mean_M)

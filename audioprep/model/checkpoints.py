@@ -137,6 +137,7 @@ def start_from(
     features: Mapping[str, Any] | None = None,
     *,
     classes: Sequence[str] | None = None,
+    tested: Mapping[str, Any] | None = None,
     freeze: bool = False,
 ) -> None:
     """Take the trunk's weights from a published PANNs checkpoint, from a folder of an AST, or from a checkpoint of ours.
@@ -152,13 +153,16 @@ def start_from(
             on learning get used to other features, and a line tells of them; frozen ones cannot. None: no comparison.
         classes: What the head is to decide on; that of a checkpoint of ours for others, of the same number even, is not
             taken. None: the number alone counts.
+        tested: `dataset`, `split` and `fold` that will be tested: weights of ours that were fitted on that corpus must be of
+            the same fold. None: no comparison.
         freeze: Keep the body as it is in the checkpoint.
 
     Raises:
-        ModelError: The file cannot be read, its names or shapes are not this network's, or a body that is to be frozen
-            was trained on other features.
+        ModelError: The file cannot be read, its names or shapes are not this network's, its weights have seen tested clips, or
+            a body that is to be frozen was trained on other features.
     """
     loaded, trunk = (_read_folder(path, features) if path.is_dir() else _read(path)), classifier.trunk
+    _check_unseen(path, loaded, tested)
     # Both layouts have the trunk under `model`; a bare state dict is accepted too.
     weights = dict(loaded.get("model", loaded))
     front_end = {name: weights.pop(name) for name in list(weights) if name.startswith(FRONT_END_PREFIXES)}
@@ -233,10 +237,27 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _meta(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint of ours says of its training; nothing of others."""
+    return dict(json.loads(loaded.get("about", "{}")).get("meta", {}))
+
+
+def _check_unseen(path: Path, loaded: Mapping[str, Any], tested: Mapping[str, Any] | None) -> None:
+    meta = _meta(loaded)
+    if tested is None or meta.get("dataset") != tested["dataset"]:
+        return
+    if any(meta.get(key) != tested[key] for key in ("split", "fold")):
+        raise ModelError(
+            f"model.init_checkpoint {path}: expected weights that have not seen the tested clips, those of fold "
+            f"{tested['fold']} of {tested['split']}, got those of fold {meta.get('fold')} of {meta.get('split')}; set "
+            f"train.folds=[{meta.get('fold')}] with that split, or start from another corpus"
+        )
+
+
 def _decides_on_others(loaded: Mapping[str, Any], classes: Sequence[str] | None) -> bool:
     """Return whether a checkpoint of ours is known to be for other classes."""
-    known = json.loads(loaded.get("about", "{}")).get("meta", {}).get("labels")
-    return None not in (known, classes) and list(known) != list(classes or ())
+    known = _meta(loaded).get("labels")
+    return None not in (known, classes) and list(known or ()) != list(classes or ())
 
 
 def _has_other_head(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], head_name: str) -> bool:

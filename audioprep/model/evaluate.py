@@ -192,7 +192,8 @@ def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> di
     fold, classifier = int(checkpoint.meta["fold"]), checkpoint.classifier
     rows_K = corpus.rows(fold, {"valid"} - set(checkpoint.meta["fit_on"]))
     if not rule.calibrate or not len(rows_K):
-        return {"temperature": None, "num_clips": 0, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
+        bare = {"temperature": None, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
+        return {"num_shifts": rule.num_shifts, "num_clips": 0, **bare}
     scores_KL = predict(classifier, corpus.values(rows_K), num_shifts=rule.num_shifts)
     rows_K, scores_KL = over_recordings(corpus, rows_K, scores_KL)
     truth_KL, outputs = corpus.truth(rows_K), classifier.outputs
@@ -201,6 +202,7 @@ def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> di
     if corpus.is_multi_label:
         thresholds = dict(zip(corpus.classes, best_thresholds(truth_KL, scores_KL).tolist(), strict=True))
     return {
+        "num_shifts": rule.num_shifts,
         "temperature": temperature,
         "num_clips": len(rows_K),
         "log_loss": log_loss(truth_KL, scores_KL, outputs),

@@ -63,10 +63,11 @@ def export(
     corpus = load_corpus(data, checkpoint.rule.features, checkpoint.meta["split"])
     check_fits(corpus, checkpoint)
     metrics = _read_json(results / "metrics.json")
-    decision = _decision(_read_json(results / "calibration.json"), checkpoint, corpus)
+    calibration = _of_fold(_read_json(results / "calibration.json"), checkpoint)
+    decision = _decision(calibration, checkpoint, corpus)
     temporary = fresh_folder(out.with_name(f".{out.name}.tmp"))
     try:
-        gate = _write_networks(temporary, checkpoint, corpus, rule)
+        gate = _write_networks(temporary, checkpoint, corpus, rule, _thresholds(calibration, corpus))
         about = _about(temporary, checkpoint, corpus, metrics, gate, audio) | {"decision": decision}
         (temporary / BUNDLE_NAME).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(out, ignore_errors=True)
@@ -89,6 +90,7 @@ def judge(
     truth_KL: npt.NDArray[np.bool_],
     *,
     is_multi_label: bool = False,
+    thresholds_L: npt.NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Return how good both networks are, and how often they agree.
 
@@ -99,10 +101,12 @@ def judge(
         is_multi_label: Clips may have several labels, or none: networks are then compared by their mean average precision
             (`map`), and agreement is the share of equal decisions over all labels; otherwise by accuracy, and agreement
             is the share of clips.
+        thresholds_L: From which probability each label is given [L]; None is a half.
     """
     metric = "map" if is_multi_label else "accuracy"
     if is_multi_label:
-        equal = (fp32_KL >= DEFAULT_THRESHOLD) == (int8_KL >= DEFAULT_THRESHOLD)
+        least = DEFAULT_THRESHOLD if thresholds_L is None else thresholds_L
+        equal = (fp32_KL >= least) == (int8_KL >= least)
         fp32, int8 = (float(np.nanmean(average_precision(truth_KL, scores_KL))) for scores_KL in (fp32_KL, int8_KL))
     else:
         equal = fp32_KL.argmax(axis=1) == int8_KL.argmax(axis=1)
@@ -123,7 +127,9 @@ def passes(gate: dict[str, Any], rule: ExportRule) -> bool:
     return bool(drop <= rule.max_accuracy_drop + 1e-9 and gate["agreement"] >= rule.min_agreement - 1e-9)
 
 
-def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: ExportRule) -> dict[str, Any]:
+def _write_networks(
+    folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: ExportRule, thresholds_L: npt.NDArray[np.float64]
+) -> dict[str, Any]:
     """Write both networks and return the gate's verdict; int8 that fails is made again, more carefully.
 
     The gate's clips are all that the weights were not fitted on: the tested fold, and the validation fold if it was
@@ -146,7 +152,8 @@ def _write_networks(folder: Path, checkpoint: Checkpoint, corpus: Corpus, rule: 
     for plan in PLANS:
         to_int8(fp32, int8, calibration_KNM, plan)
         int8_KL = run_onnx(int8, values_KNM)
-        gate = {**judge(fp32_KL, int8_KL, truth_KL, is_multi_label=corpus.is_multi_label), "int8": plan.name}
+        judged = judge(fp32_KL, int8_KL, truth_KL, is_multi_label=corpus.is_multi_label, thresholds_L=thresholds_L)
+        gate = {**judged, "int8": plan.name}
         if passes(gate, rule):
             return {**gate, "max_accuracy_drop": rule.max_accuracy_drop, "min_agreement": rule.min_agreement}
     fp32_value, int8_value = (gate[f"{gate['metric']}_{name}"] for name in ("fp32", "int8"))
@@ -199,32 +206,44 @@ def _about(
     }
 
 
-def _decision(calibration: dict[str, Any], checkpoint: Checkpoint, corpus: Corpus) -> dict[str, Any]:
-    """Return what the device makes of the network's output: probabilities as sure as they are right, and labels.
-
-    Thresholds are of these probabilities; they are those of the report, which have another value before the temperature.
+def _of_fold(calibration: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what the evaluation found on the validation clips of the checkpoint's fold.
 
     Raises:
         ModelError: The evaluation was one of other folds.
     """
-    fold, outputs = checkpoint.meta["fold"], checkpoint.classifier.outputs
-    own = calibration.get(f"fold{fold}")
-    if own is None:
+    fold = checkpoint.meta["fold"]
+    if f"fold{fold}" not in calibration:
         raise ModelError(
             f"export: expected the calibration of fold {fold}, got that of {', '.join(calibration) or 'none'}; run the "
             "evaluate stage again"
         )
-    temperature, thresholds = own["temperature"], None
+    return dict(calibration[f"fold{fold}"])
+
+
+def _thresholds(calibration: dict[str, Any], corpus: Corpus) -> npt.NDArray[np.float64]:
+    """Return from which probability each label is given [L], before any temperature."""
+    fitted = calibration["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
+    return np.array([fitted[label] for label in corpus.classes])
+
+
+def _decision(calibration: dict[str, Any], checkpoint: Checkpoint, corpus: Corpus) -> dict[str, Any]:
+    """Return what the device makes of the network's output: probabilities as sure as they are right, and labels.
+
+    Thresholds are of these probabilities; they are those of the report, which have another value before the temperature.
+    """
+    outputs = checkpoint.classifier.outputs
+    temperature, thresholds = calibration["temperature"], None
     if corpus.is_multi_label:
-        fitted = own["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
-        values_1L = np.array([[fitted[label] for label in corpus.classes]])
+        values_1L = _thresholds(calibration, corpus)[None]
         scaled_1L = values_1L if temperature is None else scale(values_1L, outputs, temperature)
         thresholds = dict(zip(corpus.classes, scaled_1L[0].tolist(), strict=True))
     return {
         "outputs": outputs,
+        "num_shifts": calibration["num_shifts"],
         "temperature": temperature,
         "thresholds": thresholds,
-        "num_validation_clips": own["num_clips"],
+        "num_validation_clips": calibration["num_clips"],
     }
 
 

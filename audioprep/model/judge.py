@@ -38,7 +38,7 @@ def headline(predictions: Predictions) -> float:
 
 
 def drawn_headlines(predictions: Predictions) -> Doubles:
-    """Return the headline [B] of clips drawn group by group; a fold counts by as many of its clips as were drawn.
+    """Return the headline [B] of clips drawn group by group; a fold counts by the share of its clips that was drawn.
 
     The draws are the same for the same groups: those of two networks on the same clips make pairs.
     """
@@ -47,7 +47,7 @@ def drawn_headlines(predictions: Predictions) -> Doubles:
     parts = []
     for weights_BK in group_draws(predictions.groups):
         value_FB = np.array([_weighted(fold, weights_BK[:, own_K]) for fold, own_K in zip(folds, rows, strict=True)])
-        weight_FB = np.array([weights_BK[:, own_K].sum(axis=1) for own_K in rows])
+        weight_FB = np.array([weights_BK[:, own_K].mean(axis=1) for own_K in rows])
         weight_FB[np.isnan(value_FB)] = 0.0
         total_B = weight_FB.sum(axis=0)
         summed_B = (np.nan_to_num(value_FB) * weight_FB).sum(axis=0)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
@@ -156,7 +156,8 @@ class _Run:
 
     def __init__(self, corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path) -> None:
         self.model, self.train, self.fold, self.state = model, train, fold, state
-        self.classes = corpus.classes
+        dataset, _, split = corpus.name.partition("/")
+        self.about = {"dataset": dataset, "split": split, "fold": fold, "labels": corpus.classes}
         self.device = resolve_device(train.device)
         self.precision = resolve_precision(train.precision, self.device, corpus.shards.num_bins)
         rows = corpus.rows(fold, train.fit_on)
@@ -175,10 +176,17 @@ class _Run:
         _check_crop(self.classifier, self.shapes, train)
         standardise(self.classifier, *corpus.normalisation(rows))
         if model.init_checkpoint is not None:
-            path = Path(model.init_checkpoint)
-            start_from(self.classifier, path, corpus.meta, classes=corpus.classes, freeze=model.freeze)
+            start_from(
+                self.classifier,
+                Path(model.init_checkpoint),
+                corpus.meta,
+                classes=corpus.classes,
+                tested=self.about,
+                freeze=model.freeze,
+            )
         self.classifier.to(self.device)
         self.levels = _levels(self.classifier, model, corpus) if train.mixup_domain == "power" else None
+        self.mean_M = None if model.normalise == "clip" else standardised_mean(self.classifier, corpus, rows)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
         self.batches = self._feed(corpus, corpus.versions(rows), train.batch_size, shuffle=True, chances_K=chances_K)
@@ -220,7 +228,7 @@ class _Run:
         )
 
     def _step(self, batch: Batch, step: int, rate: float, rng: np.random.Generator) -> float:
-        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng, self.levels)
+        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng, self.levels, self.mean_M)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
@@ -228,25 +236,27 @@ class _Run:
         loss = self.loss(logits_BL.float(), targets_BL)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
         if not math.isfinite(value := float(loss.detach())):
-            self._stop(step, value)
+            self._stop("loss", step, value)
+        # A finite loss may have gradients that are not: the weights would be lost with this step.
+        gradients = [weight.grad for weight in self.classifier.trunk.parameters() if weight.grad is not None]
+        if not math.isfinite(norm := float(torch.nn.utils.get_total_norm(gradients))):
+            self._stop("gradient", step, norm)
+        self.optimizer.step()
         # The average forgets the random start: a short memory that grows to the full one.
         _average(self.average, self.classifier, min(self.train.ema_decay, (1 + step) / (10 + step)))
         return value
 
-    def _stop(self, step: int, loss: float) -> NoReturn:
-        """Say where the loss went wrong, and keep the averaged weights of the steps before."""
+    def _stop(self, what: str, step: int, value: float) -> NoReturn:
+        """Say where the training went wrong, and keep the averaged weights of the steps before."""
         epoch, number = divmod(step, len(self.batches))
         kept = ""
         if step:
             path = self.state.with_name(f"fold{self.fold}.last.pt")
-            save_checkpoint(
-                path, self.average.cpu(), self.model, self.shapes, {"fold": self.fold, "labels": self.classes}
-            )
-            kept = f", or give what was learnt before as model.init_checkpoint: {path}"
+            save_checkpoint(path, self.average.cpu(), self.model, self.shapes, self.about)
+            kept = f", or with train.folds=[{self.fold}] give what was learnt before as model.init_checkpoint: {path}"
         raise ModelError(
-            f"fold {self.fold}: expected a finite loss, got {loss} in epoch {epoch + 1}, step {number + 1} of "
+            f"fold {self.fold}: expected a finite {what}, got {value} in epoch {epoch + 1}, step {number + 1} of "
             f"{len(self.batches)}; lower train.lr{kept}"
         )
 
@@ -337,6 +347,16 @@ def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> Non
             f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
             f"{num_frames} of {shapes.num_frames}; raise it, or choose resnet8"
         )
+
+
+def standardised_mean(classifier: Classifier, corpus: Corpus, rows: Ints) -> Tensor | None:
+    """Return what the mean of some clips becomes in the front [M], on its device; None where that is 0.
+
+    It is not where a front came with published weights.
+    """
+    mean_M, front = torch.from_numpy(corpus.normalisation(rows)[0]), classifier.front
+    apart_M = (mean_M.to(front.mean_M.device) - front.mean_M) / front.std_M
+    return apart_M if bool(apart_M.any()) else None
 
 
 def _levels(classifier: Classifier, model: ModelRule, corpus: Corpus) -> Levels:

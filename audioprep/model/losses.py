@@ -11,13 +11,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from audioprep.config.training import TrainRule
+from audioprep.errors import ModelError
 from audioprep.model.nets import Outputs
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+_MIN_GAP = 1e-6
+
 
 def loss_name(rule: TrainRule, *, is_multi_label: bool) -> str:
-    """Return the loss that a corpus is trained with: `auto` is cross-entropy where clips have one label, else BCE."""
+    """Return the loss that a corpus is trained with: `auto` is cross-entropy where clips have one label, else BCE.
+
+    Raises:
+        ModelError: Clips may have several labels or none, and the loss is for one.
+    """
+    if is_multi_label and rule.loss == "ce":
+        raise ModelError(
+            "train.loss: expected auto, bce or focal, for clips have several labels or none, got ce; choose one of them"
+        )
     if rule.loss != "auto":
         return rule.loss
     return "bce" if is_multi_label else "ce"
@@ -51,7 +62,8 @@ def make_loss(name: str, rule: TrainRule, weights_L: Tensor | None = None) -> Lo
     def focal(logits_BL: Tensor, targets_BL: Tensor) -> Tensor:
         each_BL = functional.binary_cross_entropy_with_logits(logits_BL, targets_BL, weights_L, reduction="none")
         gap_BL = (targets_BL - logits_BL.sigmoid()).abs()
-        return (gap_BL**rule.focal_gamma * each_BL).sum(1).mean()
+        # Below 1, the power has no finite slope at 0.
+        return (gap_BL.clamp_min(_MIN_GAP) ** rule.focal_gamma * each_BL).sum(1).mean()
 
     return {"ce": cross_entropy, "bce": binary, "focal": focal}[name]
 

@@ -66,6 +66,12 @@ def test_presets_are_checked_as_what_they_stand_for(tmp_path: Path) -> None:
         load(tmp_path, "train: {preset: bigg}\npresets: {big: {}, default: {}}")
     with pytest.raises(ConfigError, match=r"presets.big: expected one of evaluate, model, train, got 'features'"):
         load(tmp_path, "train: {preset: big}\npresets: {big: {features: {}}}")
+    for section, key, value in (("model", "features", "mfcc"), ("train", "preset", "big")):
+        with pytest.raises(
+            ConfigError,
+            match=rf"presets.big.{section}: expected no {key}, for dvc.yaml reads {section}.{key} itself; set",
+        ):
+            load(tmp_path, f"train: {{preset: big}}\npresets: {{big: {{{section}: {{{key}: {value}}}}}}}")
     with pytest.raises(ConfigError, match=r"params.yaml train.epochs: expected .*, got 0"):
         load(tmp_path, "train: {preset: big}\npresets: {big: {train: {epochs: 0}}}")
 

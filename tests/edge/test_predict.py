@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 import soundfile
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from audioprep.config.base import Section
@@ -65,7 +67,13 @@ def write_bundle(folder: Path, rule: Section = LOGMEL, kind: str = "logmel") -> 
             "trim": TrimRule(threshold_db=-40.0).model_dump(mode="json"),
         },
         "features": {"kind": kind, "rule": rule.model_dump(mode="json")},
-        "decision": {"outputs": "softmax", "temperature": None, "thresholds": None, "num_validation_clips": 0},
+        "decision": {
+            "outputs": "softmax",
+            "temperature": None,
+            "thresholds": None,
+            "num_validation_clips": 0,
+            "num_shifts": 1,
+        },
         "networks": {"int8": {"file": "model.int8.onnx", "sha256": sha256}},
     }
     (folder / "bundle.json").write_text(json.dumps(about))
@@ -190,6 +198,22 @@ def test_silence_is_refused_where_the_network_was_trained_without_it(bundle: Pat
     about["audio"]["trim"]["exclude"] = []
     (bundle / "bundle.json").write_text(json.dumps(about))
     assert np.isfinite([probability for _, probability in Predictor(bundle).predict(tmp_path / "silence.wav")]).all()
+
+
+def test_shifts_are_averaged_as_in_the_evaluation(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = changed(bundle, num_shifts=3)
+    given: list[npt.NDArray[np.float32]] = []
+
+    class Session:
+        def run(self, _names: None, inputs: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+            given.append(inputs["features"][0])
+            return [np.float32([[len(given) / 10, 1 - len(given) / 10]])]
+
+    monkeypatch.setattr(predictor, "_session", Session())
+    values_NM = np.arange(20, dtype=np.float32).reshape(10, 2)
+    np.testing.assert_allclose(predictor.probabilities([values_NM]), [0.2, 0.8], rtol=1e-6)
+    shifts = [torch.from_numpy(values_NM).roll(index * 10 // 3, 0).numpy() for index in range(3)]
+    np.testing.assert_array_equal(given, shifts)
 
 
 def changed(bundle: Path, **decision: Any) -> Predictor:

@@ -115,6 +115,15 @@ def test_masks_are_two_zero_runs_no_longer_than_their_share() -> None:
     assert 0 < is_gone_BM.sum(1).max() <= 2 * 4
 
 
+def test_masks_leave_the_mean() -> None:
+    mean_M = torch.arange(8.0) - 40.0
+    torch.manual_seed(0)
+    masked_BCNM = mask(torch.ones(16, 1, 40, 8), 0.25, 0.25, mean_M)
+    torch.manual_seed(0)
+    is_gone_BCNM = mask(torch.ones(16, 1, 40, 8), 0.25, 0.25) == 0
+    assert torch.equal(masked_BCNM, torch.where(is_gone_BCNM, mean_M, 1.0))
+
+
 def test_masking_nothing_changes_nothing() -> None:
     x_B1NM = torch.randn(3, 1, 5, 7)
     assert torch.equal(mask(x_B1NM, 0.0, 0.0), x_B1NM)

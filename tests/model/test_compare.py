@@ -10,6 +10,7 @@ from audioprep import cli
 from audioprep.errors import ModelError
 from audioprep.io.predictions import Predictions, write_predictions
 from audioprep.model.compare import compare
+from audioprep.model.judge import drawn_headlines, headline
 from audioprep.model.metrics.ranking import average_precision
 
 NUM_CLIPS = 120
@@ -130,3 +131,12 @@ def test_the_command_prints_one_table_and_one_verdict(saved, monkeypatch, capsys
     with pytest.raises(SystemExit, match="1"):
         cli.main()
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_interval_is_of_the_headline_where_folds_differ_in_size() -> None:
+    small, large = one_label(0.5, 1), one_label(0.9, 2)
+    unequal = replace(small, folds_K=np.where(np.arange(NUM_CLIPS) < 12, 1, 2))
+    decided_KL = np.where((unequal.folds_K == 1)[:, None], small.decided_KL, large.decided_KL)
+    unequal = replace(unequal, decided_KL=decided_KL)
+    drawn_B = drawn_headlines(unequal)
+    assert np.median(drawn_B) == pytest.approx(headline(unequal), abs=0.02)

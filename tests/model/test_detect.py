@@ -46,7 +46,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         meta = {"dataset": "small", "split": SPLIT, "fold": fold, "labels": corpus.classes}
         meta |= {"features": corpus.meta, "fit_on": ["train"]}
         save_checkpoint(folder / f"fold{fold}.pt", classifier, SMALL_MODEL, shapes, meta)
-    (folder / "train.json").write_text(json.dumps({"folds": [1, 2]}))
+    (folder / "train.json").write_text(json.dumps({"folds": [1, 2], "rule": {}}))
     return root
 
 

@@ -162,6 +162,7 @@ def test_a_fold_without_validation_has_no_temperature(
     toy: Path, checkpoints: Path, report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     none = {"temperature": None, "num_clips": 0, "log_loss": None, "log_loss_calibrated": None, "thresholds": None}
+    none |= {"num_shifts": 5}
     results = tmp_path / "report"
     results.mkdir()
     (results / "metrics.json").write_bytes((report / "metrics.json").read_bytes())
@@ -169,6 +170,7 @@ def test_a_fold_without_validation_has_no_temperature(
     about = run(toy, checkpoints, results, tmp_path / "bundle")
     assert about["decision"] == {
         "outputs": "softmax",
+        "num_shifts": 5,
         "temperature": None,
         "thresholds": None,
         "num_validation_clips": 0,

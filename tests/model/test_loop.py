@@ -30,7 +30,12 @@ def corpus(toy: Path) -> Corpus:
 
 
 def train(
-    corpus: Corpus, state: Path, rule: TrainRule = SHORT, model: ModelRule = SMALL_MODEL, stop_after: int = 0
+    corpus: Corpus,
+    state: Path,
+    rule: TrainRule = SHORT,
+    model: ModelRule = SMALL_MODEL,
+    stop_after: int = 0,
+    fold: int = 1,
 ) -> FoldResult:
     epochs = []
 
@@ -39,7 +44,7 @@ def train(
         if len(epochs) == stop_after:
             raise KeyboardInterrupt
 
-    return train_fold(corpus, model, rule, 1, state, on_epoch)
+    return train_fold(corpus, model, rule, fold, state, on_epoch)
 
 
 def weights(result: FoldResult) -> dict[str, torch.Tensor]:
@@ -264,7 +269,8 @@ def test_what_was_learnt_before_the_loss_went_wrong_is_kept(
     monkeypatch.setattr(loop, "make_loss", spoilt)
     alone = dataclasses.replace(corpus, roles={1: ["test" if r == "valid" else r for r in corpus.roles[1]]})
     message = (
-        r"got nan in epoch 2, step 3 of 4; lower train.lr, or give what was learnt before as model.init_checkpoint: "
+        r"got nan in epoch 2, step 3 of 4; lower train.lr, or with train.folds=\[1\] give what was learnt before as "
+        r"model.init_checkpoint: "
     )
     with pytest.raises(ModelError, match=rf"{message}.*fold1\.last\.pt$"):
         train(alone, tmp_path / "1.pt")
@@ -273,3 +279,34 @@ def test_what_was_learnt_before_the_loss_went_wrong_is_kept(
     model = SMALL_MODEL.model_copy(update={"init_checkpoint": str(tmp_path / "fold1.last.pt")})
     monkeypatch.setattr(loop, "make_loss", make_loss)
     assert np.isfinite(train(corpus, tmp_path / "2.pt", model=model).history[-1]["train_loss"])
+    with pytest.raises(
+        ModelError,
+        match=r"fold1\.last\.pt: expected weights that have not seen the tested clips, those of fold 2 of official-5fold, got "
+        r"those of fold 1 of official-5fold; set train.folds=\[1\] with that split, or start from another corpus$",
+    ):
+        train(corpus, tmp_path / "3.pt", model=model, fold=2)
+
+
+def test_a_gradient_that_is_no_number_stops_before_the_weights_are_lost(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, make_loss = itertools.count(), loop.make_loss
+
+    def spoilt(*rule: Any) -> Any:
+        loss = make_loss(*rule)
+
+        def of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            # The square root of 0 is finite, and its slope is not.
+            edge = (logits - logits).abs().sum().sqrt() if next(steps) == 2 else 0.0
+            return loss(logits, targets) + edge
+
+        return of
+
+    monkeypatch.setattr(loop, "make_loss", spoilt)
+    alone = dataclasses.replace(corpus, roles={1: ["test" if r == "valid" else r for r in corpus.roles[1]]})
+    with pytest.raises(
+        ModelError, match=r"expected a finite gradient, got nan in epoch 1, step 3 of 4; lower train.lr,"
+    ):
+        train(alone, tmp_path / "1.pt")
+    kept = load_checkpoint(tmp_path / "fold1.last.pt")
+    assert all(weight.isfinite().all() for weight in kept.classifier.state_dict().values())

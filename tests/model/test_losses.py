@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 from audioprep.config.training import TrainRule
+from audioprep.errors import ModelError
 from audioprep.model.losses import class_weights, clip_chances, loss_name, make_loss, outputs_of
 
 LOGITS_BL = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])
@@ -48,6 +49,18 @@ def test_focal_loss_without_focus_is_bce_and_with_it_forgets_what_is_easy() -> N
     # Lin et al., equation 4, by hand: one class, p = 0.5, gamma = 2.
     focal = make_loss("focal", TrainRule(focal_gamma=2.0))(torch.zeros(1, 1), torch.ones(1, 1))
     assert focal.item() == pytest.approx(0.25 * math.log(2), abs=1e-6)
+
+
+def test_focal_loss_has_a_slope_where_a_decision_is_certain() -> None:
+    logits_BL = torch.tensor([[30.0, -200.0]], requires_grad=True)
+    make_loss("focal", TrainRule(focal_gamma=0.5))(logits_BL, torch.tensor([[1.0, 0.0]])).backward()
+    assert logits_BL.grad is not None
+    assert logits_BL.grad.isfinite().all()
+
+
+def test_cross_entropy_is_refused_where_clips_have_several_labels() -> None:
+    with pytest.raises(ModelError, match=r"train.loss: expected auto, bce or focal, .* got ce; choose one of them$"):
+        loss_name(TrainRule(loss="ce"), is_multi_label=True)
 
 
 @pytest.mark.parametrize("name", ["ce", "bce", "focal"])

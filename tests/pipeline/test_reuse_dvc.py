@@ -23,9 +23,12 @@ recipes:
     loudness_mode: , exclude: , fit_on: }}
 resample: {{}}
 loudness: {{}}
+window: {{hop_s: }}
 trim: {{}}
+denoise: {{}}
 features: {{kinds: [logmel, mfcc], logmel: {{}}, mfcc: {{}}}}
 split: {{}}
+augment: {{copies: 0}}
 model: {{features: logmel}}
 train: {{preset: default}}
 presets: {{default: {{}}}}

@@ -12,10 +12,11 @@ import torch
 
 from audioprep.config.training import TrainRule
 from audioprep.errors import ConfigError, ModelError, ShardError
-from audioprep.model.augment import augment
+from audioprep.model.augment import Levels, augment
 from audioprep.model.checkpoints import Checkpoint
 from audioprep.model.copies import copied_waves
 from audioprep.model.corpus import Corpus, Ints, load_corpus
+from audioprep.model.loop import standardised_mean
 from audioprep.model.report.media import MAX_S, sound, spectrogram
 
 # A batch of so many clips, from which others are mixed in; the first of them are shown, each so often.
@@ -40,23 +41,27 @@ def augmented(corpus: Corpus, checkpoint: Checkpoint, rule: TrainRule) -> list[d
         For each clip its `id`, `labels`, `picture`, `audio`, and `draws`: `picture` and `audio` each, `width` (its length,
         as a share of the clip's), and `labels` (each with its share). There is no audio of what is done to features.
     """
-    rows = corpus.rows(int(checkpoint.meta["fold"]), set(checkpoint.meta["fit_on"]))
+    fitted = _fitted(corpus, checkpoint)
     rng = np.random.default_rng(rule.seed)
-    rows = rng.choice(rows, min(_BATCH_SIZE, len(rows)), replace=False)
+    rows = rng.choice(fitted, min(_BATCH_SIZE, len(fitted)), replace=False)
+    front = checkpoint.classifier.front
+    levels = Levels(front.mean_M, front.std_M) if rule.mixup_domain == "power" else None
+    mean_M = None if front.per_clip else standardised_mean(checkpoint.classifier, corpus, fitted)
+    centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(rule.seed)
         x_BCNM = checkpoint.classifier.front(torch.from_numpy(corpus.values(rows).astype(np.float32)))
         targets_BL = torch.from_numpy(corpus.truth(rows).astype(np.float32))
-        draws = [augment(x_BCNM, targets_BL, rule, rng) for _ in range(_NUM_DRAWS)]
+        draws = [augment(x_BCNM, targets_BL, rule, rng, levels, mean_M) for _ in range(_NUM_DRAWS)]
     return [
         {
             "id": corpus.ids[row],
             "labels": corpus.labels[row],
-            "picture": _picture(x_BCNM[place]),
+            "picture": _picture((x_BCNM[place] - centre_M) / spread_M),
             "audio": "",
             "draws": [
                 {
-                    "picture": _picture(drawn_BCNM[place]),
+                    "picture": _picture((drawn_BCNM[place] - centre_M) / spread_M),
                     "audio": "",
                     "width": drawn_BCNM.shape[2] / x_BCNM.shape[2],
                     "labels": _shares(corpus, shares_BL[place]),
@@ -94,12 +99,16 @@ def copied(data: Path, checkpoint: Checkpoint, clip_ids: Sequence[str]) -> list[
     rate_hz, shown_s = features["rate_hz"], min(MAX_S, features["window_s"])
     num_samples = round(shown_s * rate_hz)
     num_frames = round(checkpoint.shapes.num_frames * shown_s / features["window_s"])
+    centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
     clips = []
     for clip_id, row, versions_V, waves_V in zip(clip_ids, rows, versions_KV, waves_KV, strict=True):
         with torch.inference_mode():
             x_VCNM = checkpoint.classifier.front(torch.from_numpy(corpus.values(versions_V).astype(np.float32)))
         shown_V = [
-            {"picture": _picture(x_CNM[:, :num_frames]), "audio": sound(wave_T[:num_samples], rate_hz)}
+            {
+                "picture": _picture((x_CNM[:, :num_frames] - centre_M) / spread_M),
+                "audio": sound(wave_T[:num_samples], rate_hz),
+            }
             for x_CNM, wave_T in zip(x_VCNM, waves_V, strict=True)
         ]
         own = {"id": clip_id, "labels": corpus.labels[row], **shown_V[0]}
@@ -112,6 +121,19 @@ def _shown(corpus: Corpus, rows: Ints) -> list[tuple[int, int]]:
     first = {tuple(corpus.labels[row]): (place, int(row)) for place, row in reversed([*enumerate(rows)])}
     others = [pair for pair in enumerate(map(int, rows)) if pair not in first.values()]
     return [*sorted(first.values()), *others][:_NUM_SHOWN]
+
+
+def _fitted(corpus: Corpus, checkpoint: Checkpoint) -> Ints:
+    return corpus.rows(int(checkpoint.meta["fold"]), set(checkpoint.meta["fit_on"]))
+
+
+def _centre_and_spread(corpus: Corpus, checkpoint: Checkpoint) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation [M] of what goes into the trunk: 0 and 1, but where a front came with published weights."""
+    front = checkpoint.classifier.front
+    if front.per_clip:
+        return torch.zeros_like(front.mean_M), torch.ones_like(front.std_M)
+    mean_M, std_M = (torch.from_numpy(part_M) for part_M in corpus.normalisation(_fitted(corpus, checkpoint)))
+    return (mean_M - front.mean_M) / front.std_M, std_M / front.std_M
 
 
 def _picture(x_CNM: torch.Tensor) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from audioprep.dsp.denoise import denoiser
 from audioprep.errors import ModelError, ShardError
 from audioprep.io.predictions import Predictions
 from audioprep.model.corpus import Corpus
@@ -119,7 +120,8 @@ def _heard(data: Path, wanted: Sequence[str], meta: dict[str, Any]) -> tuple[dic
     """Return the sound of clips. Where features alone are at hand, as after a restore of them, the page has none."""
     found: dict[str, WindowedClip] = {}
     try:
-        for clips in read_clips(data, shard_numbers(data), set(wanted), meta):
+        clear = denoiser(meta.get("denoise"), meta["rate_hz"])
+        for clips in read_clips(data, shard_numbers(data), set(wanted), meta, clear):
             found |= clips
     except (ModelError, ShardError, RuntimeError):  # the last is libsndfile's, of a damaged file
         found = {}
