@@ -97,6 +97,7 @@ def _first_problem(model: type[Section], file: str, where: str, error: Validatio
         section = " ".join([file, ".".join(path[:-1])]).strip()
         return unknown_name(section, path[-1], _fields_at(model, problem["loc"][:-1]))
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = message.replace("a valid tuple", "a list such as [a, b]")
     place = " ".join([file, ".".join(path)]).strip()
     if problem["type"] == "value_error":
         return f"{place}: {message}"

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,8 +229,12 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except OSError as error:
         raise ModelError(f"{path}: expected a checkpoint, got {reason_of(error)}; check the path") from None
+    except Exception:  # noqa: BLE001 - bytes that are no checkpoint are read as one, and raise whatever they meet
+        raise ModelError(
+            f"{path}: expected a checkpoint, got another kind of file, or a damaged one; check the path"
+        ) from None
     if not isinstance(loaded, dict):
         raise ModelError(f"{path}: expected a checkpoint of named tensors, got {type(loaded).__name__}; check the path")
     return loaded

@@ -22,7 +22,7 @@ import torch
 
 from audioprep.config.base import parse_section
 from audioprep.config.training import EvaluateRule, TrainRule
-from audioprep.console import say, track
+from audioprep.console import counted, say, track
 from audioprep.dsp.temperature import scale
 from audioprep.engine import fresh_folder
 from audioprep.errors import ModelError
@@ -258,4 +258,6 @@ def _tell(name: str, out: Path, head: dict[str, Any], folds: list[_Fold], rule: 
     main = f"mAP {head['map']:.3f}" if "map_std" in head else f"accuracy {head['accuracy']:.2%}"
     num_windows = sum(len(fold.windows_W) for fold in folds)
     main += f" of {head['num_clips']} recordings in {num_windows} windows" if num_windows > head["num_clips"] else ""
-    say(f"{name}: {main} over {len(folds)} folds, macro F1 {head['macro_f1']:.3f}; see {out / 'report.html'}")
+    say(
+        f"{name}: {main} over {counted(len(folds), 'fold')}, macro F1 {head['macro_f1']:.3f}; see {out / 'report.html'}"
+    )

@@ -148,6 +148,11 @@ def _fingerprint(data: Path, split: str, model: ModelRule, train: TrainRule) -> 
 
 def _files_of(checkpoint: Path) -> list[Path]:
     """Return the files of a checkpoint: itself, or config and weights in a folder."""
+    if not checkpoint.exists() and checkpoint.resolve().parent.name == "checkpoints":
+        raise ModelError(
+            f"model.init_checkpoint {checkpoint}: expected a checkpoint, found none; DVC empties the folder that is trained "
+            "into: `dvc checkout`, and copy it elsewhere first"
+        )
     if not checkpoint.exists():
         raise ModelError(
             f"model.init_checkpoint {checkpoint}: expected a checkpoint, found none; check the path, and give the whole one "

@@ -54,12 +54,10 @@ def augment(
     out, work, log = layout.augmented(kind), layout.work / f"augmented-{kind}", layout.log / f"augmented-{kind}.jsonl"
     header: dict[str, Any] = {"stage": "augment", "version": VERSION, "copies": rule.copies}
     tasks: list[ShardTask] = []
+    if kind not in features_rule.kinds:
+        made = ", ".join(features_rule.kinds)
+        raise ConfigError(f"model.features: expected one of features.kinds ({made}), got {kind}; add it there")
     if rule.copies:
-        if kind not in features_rule.kinds:
-            made = ", ".join(features_rule.kinds)
-            raise ConfigError(
-                f"model.features: expected one of features.kinds ({made}) to copy, got {kind}; add it there"
-            )
         tasks = _tasks(layout, kind, features_rule, rule, denoise or DenoiseRule())
         header |= {"augment": rule.model_dump(mode="json"), **features.described(tasks[0].arguments)}
     if is_published(out, tasks, header, log):

@@ -101,6 +101,7 @@ def test_copies_are_seen_and_heard_in_the_report(run: Run, prepared: Run) -> Non
     plain, rule = read_features(run.layout.features("logmel")), ModelRule(width=4)
     shapes = Shapes(*plain.values_KNM.shape[1:], num_classes=2)
     meta = {"features": plain.meta, "split": split_names(run.out)[0], "augment": TWO.model_dump(mode="json")}
+    meta |= {"fold": 1, "fit_on": ["train"]}
     trained = Checkpoint(build(rule, shapes), rule, shapes, meta)
     assert copied(run.out, trained, plain.ids[:2]) == [], "there are no copies"
     make(run)
@@ -248,7 +249,7 @@ def test_sounds_that_cannot_be_had_are_said(
 
 def test_a_kind_that_is_not_made_is_not_copied(run: Run) -> None:
     with pytest.raises(
-        ConfigError, match=r"model.features: expected one of features.kinds \(mfcc\) to copy, got logmel"
+        ConfigError, match=r"model.features: expected one of features.kinds \(mfcc\), got logmel; add it there"
     ):
         augment(run.layout, "logmel", FeatureRules(kinds=("mfcc",)), TWO)
 
