@@ -215,7 +215,7 @@ _stopped: Any = None
 
 def _start_worker(finished_epochs: Any, stopped: Any) -> None:
     """Give a worker its one thread, the queue on which it reports epochs, and the event that ends it before its time."""
-    global _finished_epochs, _stopped  # noqa: PLW0603
+    global _finished_epochs, _stopped
     _finished_epochs, _stopped = finished_epochs, stopped
     # After a failure nobody reads the queue: a worker that waited until its rows are read would never end.
     finished_epochs.cancel_join_thread()
@@ -228,7 +228,7 @@ def _report_epoch(row: dict[str, Any]) -> None:
     """Report one epoch by its row of the history.
 
     Ends with the parent, so that a killed run leaves no worker behind, and once another fold has failed, so that its error
-    is seen at once. What is trained is kept: the state of the epoch is written before.
+    is seen at once. Its training goes on from its state the next time.
     """
     parent = multiprocessing.parent_process()
     if parent is not None and (not parent.is_alive() or _stopped.is_set()):
