@@ -29,7 +29,7 @@ from audioprep.io.window_cuts import sound_in_window, windows_of
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, Ints, load_corpus
 from audioprep.model.events import EventRule, find_events, tune_thresholds
-from audioprep.model.metrics.events import event_f1, segment_f1
+from audioprep.model.metrics.events import check_labels, event_f1, segment_f1
 from audioprep.model.nets import Classifier
 from audioprep.model.trained import check_fits, read_training
 from audioprep.model.windows import recording_ids
@@ -123,6 +123,8 @@ def detect(
         raise ModelError(f"events: expected a trained fold of {folds}, got {fold}; choose one of them")
     loaded = [load_checkpoint(checkpoints / f"fold{one}.pt") for one in ([fold] if fold else folds)]
     corpus = load_corpus(data, loaded[0].rule.features, loaded[0].meta["split"])
+    recordings = set(corpus.ids if corpus.recordings is None else corpus.recordings)
+    check_labels({name: own for name, own in (truth or {}).items() if name in recordings}, corpus.classes)
     cuts = _read_cuts(data)
     events: dict[str, list[Event]] = {}
     thresholds = {}

@@ -46,7 +46,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         meta = {"dataset": "small", "split": SPLIT, "fold": fold, "labels": corpus.classes}
         meta |= {"features": corpus.meta, "fit_on": ["train"]}
         save_checkpoint(folder / f"fold{fold}.pt", classifier, SMALL_MODEL, shapes, meta)
-    (folder / "train.json").write_text(json.dumps({"folds": [1, 2]}))
+    (folder / "train.json").write_text(json.dumps({"folds": [1, 2], "rule": {}}))
     return root
 
 
@@ -152,6 +152,11 @@ def test_what_cannot_be_done_is_said_in_one_line(root: Path, tmp_path: Path) -> 
     first = next(iter(found_in(root).events))
     with pytest.raises(ShapeError, match=rf"events of {first}: expected labels of the classes given, got cow; mend"):
         found_in(root, truth={first: [Event(0.0, 1.0, "cow")]})
+    validated = next(iter(found_in(root, fold=2).events))
+    with pytest.raises(
+        ShapeError, match=rf"events of {validated}: expected labels of the classes given, got cow; mend"
+    ):
+        found_in(root, DetectRule(), fold=1, truth={validated: [Event(0.0, 1.0, "cow")]})
     shutil.copytree(root / "data/small", tmp_path / "small")
     with pytest.raises(ModelError, match=r"train\.json: expected the summary of a training, found none; run the train"):
         detect(tmp_path / "small", tmp_path, RULE)
