@@ -46,7 +46,7 @@ from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWri
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
-from audioprep.io.window_cuts import windows_of
+from audioprep.io.window_cuts import part_in_samples, windows_of
 
 # What an embedding's shards say besides: its hop is no part of its rule, but of its model.
 _HOP = ("hop_samples",)
@@ -248,12 +248,5 @@ def _restore(earlier: Earlier) -> RestoreShard:
 
 
 def _needed(cut: dict[str, Any], rate_hz: int, recording_id: str) -> dict[str, Any]:
-    start = round(cut["start"] * rate_hz)
-    return {
-        "id": cut["id"],
-        **({} if recording_id == cut["id"] else {"recording": recording_id}),
-        "start": start,
-        "stop": start + round(cut["duration"] * rate_hz),
-        "gain_db": cut["custom"]["gain_db"],
-        "pad": cut["custom"]["pad"],
-    }
+    recording = {} if recording_id == cut["id"] else {"recording": recording_id}
+    return {"id": cut["id"], **recording, **part_in_samples(cut, rate_hz)}
