@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def feature_tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) 
     tasks = []
     for shared in shards:
         shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
-        inputs += [shared["denoise"]] if "denoise" in shared else []
+        inputs += [shared["denoise"], version("noisereduce")] if "denoise" in shared else []
         key = fingerprint(kind, VERSION, shard, own["rule"], *inputs, json.loads(shared["cuts"]))
         tasks.append(ShardTask(shard, key, {**shared, **own}))
     return tasks

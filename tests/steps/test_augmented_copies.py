@@ -156,6 +156,16 @@ def test_what_has_not_changed_is_kept(run: Run, made: list[int]) -> None:
     assert {path.name: path.read_bytes() for path in out.glob("part-*")} != shards
 
 
+def test_copies_by_another_version_of_the_library_are_others(
+    run: Run, made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(run)
+    made.clear()
+    monkeypatch.setattr("audioprep.steps.augment.version", lambda library: f"another {library}")
+    make(run)
+    assert made == [0, 1, 2, 3]
+
+
 def test_a_run_that_was_stopped_goes_on(run: Run, made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     counted = augment_step.make_augmented_shard
 
