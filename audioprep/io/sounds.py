@@ -8,12 +8,15 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from audioprep.config.augment import AugmentRule
 from audioprep.engine import INDEX_NAME, file_sha256, read_index
 from audioprep.errors import ConfigError
 from audioprep.io.audio import decode_stored, encode_flac
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.tables import read_table
 
 # Of a corpus so many sounds are enough, and so much of each.
 _MAX_SOUNDS = 100
@@ -29,7 +32,7 @@ def sounds_identity(rule: AugmentRule, data: Path, rate_hz: int) -> list[list[st
         rate_hz: The sampling rate that is wanted.
 
     Raises:
-        ConfigError: There is no such corpus, it has another rate, or it is the one whose clips are changed.
+        ConfigError: There is no such corpus, it has another rate, or it has recordings of the one whose clips are changed.
     """
     found = []
     for where, names in _named(rule):
@@ -41,9 +44,25 @@ def sounds_identity(rule: AugmentRule, data: Path, rate_hz: int) -> list[list[st
                     "name another"
                 )
             check_sounds(where, data.parent, name, rate_hz)
+            _check_apart(where, data, corpus)
             folders = data.parent / corpus / "audio", data.parent / corpus / "cuts"
             found.append([where, name, *(file_sha256(folder / INDEX_NAME) for folder in folders)])
     return found
+
+
+def _check_apart(where: str, data: Path, corpus: str) -> None:
+    own, other = (_sounding_pcm(folder / "audio" / "facts.parquet") for folder in (data, data.parent / corpus))
+    if num_shared := pc.sum(pc.is_in(other, value_set=own)).as_py():
+        raise ConfigError(
+            f"{where}: expected another corpus than '{corpus}', of whose recordings '{data.name}' has {num_shared} too: its "
+            "tested clips would be heard in training; name another"
+        )
+
+
+def _sounding_pcm(facts: Path) -> pa.ChunkedArray:
+    """Return the hashes of recordings; digital silence, of which any two are the same, is left out."""
+    table = read_table(facts, ["pcm_sha256", "peak_db"])
+    return table["pcm_sha256"].filter(pc.is_finite(table["peak_db"]))
 
 
 def check_sounds(where: str, corpora: Path, name: str, rate_hz: int, *, expected: str = "a prepared corpus") -> None:
