@@ -168,7 +168,9 @@ def test_a_failed_fold_ends_the_others(toy: Path, tmp_path: Path, monkeypatch: p
     thread = threading.Thread(target=train, daemon=True)
     thread.start()
     thread.join(timeout=180)
-    for child in multiprocessing.active_children() if thread.is_alive() else ():
+    hangs = thread.is_alive()
+    for child in multiprocessing.active_children() if hangs else ():
         child.kill()
+    assert not hangs
     assert [str(error) for error in raised] == ["fold 1: expected to be trained, got a failure; that is the test"]
     assert not list(tmp_path.glob("work/*/ended"))
