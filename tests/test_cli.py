@@ -367,7 +367,10 @@ def test_models_shows_what_each_network_costs(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("model: {features: mfcc, width: 8}\n")
     output = run("models", "--classes", "527").output
     assert "Networks on 501 frames of 13 bins, 527 classes" in output
-    assert re.search(r"cnn14 +│ - +│ too few", output)
+    assert re.search(r"cnn14 +│ - +│ - ", output)
+    assert "cnn14: model.arch cnn14: expected at least 32 frames and bins, got 501 frames of 13 bins" in output
+    (tmp_path / "params.yaml").write_text("model: {arch: ast_pretrained, init_checkpoint: nowhere}\n")
+    assert "ast_pretrained: nowhere: expected a checkpoint, got FileNotFoundError" in run("models").output
 
 
 def test_predict_without_a_bundle_is_one_line(fails, tmp_path):

@@ -50,18 +50,21 @@ def models(
 
     rule = load_training_params().model if Path("params.yaml").exists() else ModelRule()
     num_frames, num_bins = _feature_shape(rule.features)
-    rows = []
+    rows, reasons = [], []
     for name, arch in ARCHS.items():
         try:
             own = rule if name == rule.arch else rule.model_copy(update={"arch": name, "init_checkpoint": None})
             cost = cost_of(own, Shapes(num_frames, num_bins, num_classes))
         except ModelError as error:
-            costs = ("-", "needs the extra hf" if "audioprep[hf]" in str(error) else "too few frames or bins")
+            costs = ("-", "-")
+            reasons.append(f"{name}: {error}")
         else:
             costs = (f"{cost.num_parameters:,}", f"{cost.num_multiply_adds / 1e6:,.1f} M")
         rows.append((name, *costs, ", ".join(("pool", *arch.settings)), arch.stays_float or "-", arch.about))
     columns = ("arch", "parameters", "multiply-adds", "reads of model", "float32 in int8", "what it is")
     show_table(f"Networks on {num_frames} frames of {num_bins} bins, {num_classes} classes", columns, rows)
+    for reason in reasons:
+        say(reason)
 
 
 def _feature_shape(kind: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,12 +30,14 @@ from audioprep.io.window_cuts import sound_in_window, windows_of
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, Ints, load_corpus
 from audioprep.model.events import EventRule, find_events, tune_thresholds
-from audioprep.model.metrics.events import event_f1, segment_f1
+from audioprep.model.metrics.events import check_labels, event_f1, segment_f1
 from audioprep.model.nets import Classifier
 from audioprep.model.trained import check_fits, read_training
 from audioprep.model.windows import recording_ids
 
 _BATCH = 64
+# So many windows are read at once, in the order in which they lie: each row group once, or nearly.
+_READ = 512
 
 Events = Mapping[str, Sequence[Event]]
 Floats = npt.NDArray[np.float32]
@@ -123,6 +126,8 @@ def detect(
         raise ModelError(f"events: expected a trained fold of {folds}, got {fold}; choose one of them")
     loaded = [load_checkpoint(checkpoints / f"fold{one}.pt") for one in ([fold] if fold else folds)]
     corpus = load_corpus(data, loaded[0].rule.features, loaded[0].meta["split"])
+    recordings = set(corpus.ids if corpus.recordings is None else corpus.recordings)
+    check_labels({name: own for name, own in (truth or {}).items() if name in recordings}, corpus.classes)
     cuts = _read_cuts(data)
     events: dict[str, list[Event]] = {}
     thresholds = {}
@@ -133,6 +138,7 @@ def detect(
         thresholds[number] = dict(zip(corpus.classes, thresholds_L.tolist(), strict=True))
         found = EventRule(thresholds_L, rule.median_s, rule.max_gap_s, rule.min_s)
         tested = corpus.rows(number, {"test"})
+        events |= {name: [] for name in recording_ids(corpus, tested)}  # in the order of the split
         for name, own in _tracks(corpus, checkpoint.classifier, tested, cuts):
             of_part = find_events(own.scores_NL, own.frame_s, corpus.classes, found)
             events[name] = [own.in_recording(event) for event in of_part]
@@ -168,13 +174,10 @@ def _thresholds(
 def _tracks(
     corpus: Corpus, classifier: Classifier, rows_K: Ints, cuts: Mapping[str, dict[str, Any]]
 ) -> Iterator[tuple[str, _Track]]:
-    """Yield each recording with what its frames are given, the mean where windows overlap."""
-    windows: dict[str, list[int]] = defaultdict(list)
-    for row, name in zip(rows_K.tolist(), recording_ids(corpus, rows_K), strict=True):
-        windows[name].append(row)
+    """Yield each recording, as they are stored, with what its frames are given, the mean where windows overlap."""
     window_s, rate_hz = corpus.meta["window_s"], corpus.meta["rate_hz"]
-    for name, rows in windows.items():
-        scores_KNL = _frame_scores(classifier, corpus.values(np.array(rows)))
+    for name, rows, values_KNM in _recordings(corpus, rows_K):
+        scores_KNL = _frame_scores(classifier, values_KNM)
         frame_s = window_s / scores_KNL.shape[1]
         own = [cuts[corpus.ids[row]] for row in rows]
         start_s = min(cut["start"] for cut in own)
@@ -193,6 +196,21 @@ def _tracks(
             sum_NL[place : place + length] += scores_NL[source : source + length]
             count_N1[place : place + length] += 1
         yield name, _Track((sum_NL / np.maximum(count_N1, 1)).astype(np.float32), frame_s, start_s, end_s)
+
+
+def _recordings(corpus: Corpus, rows_K: Ints) -> Iterator[tuple[str, list[int], npt.NDArray[Any]]]:
+    """Yield each recording with its windows, as rows of the corpus, and their features."""
+    windows: dict[str, list[int]] = defaultdict(list)
+    for row, name in zip(rows_K.tolist(), recording_ids(corpus, rows_K), strict=True):
+        windows[name].append(row)
+    stored = sorted(windows.items(), key=lambda one: min(corpus.clips_K[one[1]]))
+    num_read = accumulate(len(rows) for _, rows in stored)
+    for _, chunk in groupby(zip(stored, num_read, strict=True), key=lambda one: one[1] // _READ):
+        own = [recording for recording, _ in chunk]
+        values_KNM = corpus.values(np.array([row for _, rows in own for row in rows]))
+        ends = list(accumulate(len(rows) for _, rows in own))
+        for (name, rows), own_KNM in zip(own, np.split(values_KNM, ends[:-1]), strict=True):
+            yield name, rows, own_KNM
 
 
 def _frame_scores(classifier: Classifier, values_KNM: npt.NDArray[Any]) -> Floats:

@@ -183,9 +183,9 @@ def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
     if not jobs:
         return
     context = multiprocessing.get_context("spawn")
-    finished_epochs = context.Queue()
+    finished_epochs, stopped = context.Queue(), context.Event()
     workers = min(num_workers(), len(jobs))
-    with ProcessPoolExecutor(workers, context, _start_worker, (finished_epochs,)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (finished_epochs, stopped)) as pool:
         futures = [pool.submit(_train_one, job) for job in jobs]
         try:
             while not all(future.done() for future in futures):
@@ -197,6 +197,7 @@ def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
                 yield row
             _raise_failures(futures)
         finally:
+            stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -214,21 +215,28 @@ def _raise_failures(futures: Sequence[Future[None]]) -> None:
 
 
 _finished_epochs: Any = None
+_stopped: Any = None
 
 
-def _start_worker(finished_epochs: Any) -> None:
-    """Give a worker its one thread and the queue on which it reports epochs."""
-    global _finished_epochs  # noqa: PLW0603
-    _finished_epochs = finished_epochs
+def _start_worker(finished_epochs: Any, stopped: Any) -> None:
+    """Give a worker its one thread, the queue on which it reports epochs, and the event that ends it before its time."""
+    global _finished_epochs, _stopped
+    _finished_epochs, _stopped = finished_epochs, stopped
+    # After a failure nobody reads the queue: a worker that waited until its rows are read would never end.
+    finished_epochs.cancel_join_thread()
     import torch
 
     torch.set_num_threads(1)
 
 
 def _report_epoch(row: dict[str, Any]) -> None:
-    """Report one epoch by its row of the history; end with the parent, so that a killed run leaves no worker behind."""
+    """Report one epoch by its row of the history.
+
+    Ends with the parent, so that a killed run leaves no worker behind, and once another fold has failed, so that its error
+    is seen at once. Its training goes on from its state the next time.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
+    if parent is not None and (not parent.is_alive() or _stopped.is_set()):
         os._exit(1)
     _finished_epochs.put(row)
 

@@ -21,6 +21,7 @@ from audioprep.model.metrics.ranking import (
     roc_auc,
     weighted_average_precision,
 )
+from audioprep.model.plots import NO_LABEL
 
 _TOP = (3, 5)
 
@@ -186,7 +187,7 @@ def _per_part(predictions: Predictions, values: Sequence[str]) -> dict[str, dict
     rows = {}
     for part in np.unique(part_K):
         summary = _summary(predictions.take(np.flatnonzero(part_K == part)))
-        rows[str(part) or "unknown"] = {name: summary[name] for name in shown}
+        rows[str(part) or NO_LABEL] = {name: summary[name] for name in shown}
     return rows
 
 

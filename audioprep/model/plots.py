@@ -9,7 +9,7 @@ import numpy as np
 
 from audioprep.io.predictions import Predictions
 
-# What stands for no label, in the confusions of clips with several.
+# What stands for no label: in the confusions of clips with several, and for clips that are of no part.
 NO_LABEL = "(none)"
 _DIGITS = 6
 

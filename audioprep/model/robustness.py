@@ -24,13 +24,12 @@ from audioprep.engine import read_index
 from audioprep.errors import ModelError
 from audioprep.io.audio import decode_stored
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
+from audioprep.io.sounds import check_sounds, used_sounds
 from audioprep.io.window_cuts import part_in_samples, windows_of
 from audioprep.model.corpus import Corpus, Ints
 from audioprep.model.loop import predict
 from audioprep.model.nets import Classifier
 
-# Of a noise corpus so many clips are enough.
-_MAX_NOISES = 100
 _KINDS = ("logmel", "mfcc", "spectrogram", "chroma", "descriptors")
 _MADE = {"white": white_noise, "pink": pink_noise}
 
@@ -70,7 +69,8 @@ def degraded_scores(
         num_shifts: As in `predict`.
 
     Raises:
-        ModelError: The features are of no kind that can be made here, audio is missing, or there is no such noise.
+        ModelError: The features are of no kind that can be made here, or audio is missing.
+        ConfigError: There is no such noise.
         ShardError: Audio or cuts are damaged.
     """
     meta = corpus.meta
@@ -133,26 +133,10 @@ def _reverberant(rate_hz: int, rt60_s: float) -> Degrade:
 
 
 def _recorded(folder: Path, name: str, rate_hz: int) -> Callable[[int, np.random.Generator], npt.NDArray[np.float64]]:
-    """Return what draws from the clips of a prepared corpus."""
-    data = folder / name
-    if not (data / "cuts").is_dir():
-        raise ModelError(
-            f"evaluate.robustness.noises: expected {', '.join(_MADE)} or a prepared corpus, got '{name}'; "
-            f"run `audioprep prepare {name}`"
-        )
-    if (rate := read_index(data / "audio")["rule"]["rate_hz"]) != rate_hz:
-        raise ModelError(
-            f"evaluate.robustness.noises {name}: expected audio of {rate_hz} Hz, got {rate} Hz; prepare it again with "
-            "the same resample.rate_hz"
-        )
-    waves: list[npt.NDArray[Any]] = []
-    for shard in shard_numbers(data):
-        used = {cut["id"] for cut in read_cuts(data / "cuts" / cuts_name(shard)) if cut["custom"]["used"]}
-        for clip, sound in read_audio_tar(data / "audio" / "shar" / tar_name(shard)):
-            if clip in used and len(waves) < _MAX_NOISES and np.any(wave_T := decode_stored(sound)):
-                waves.append(wave_T)
-    if not waves:
-        raise ModelError(f"evaluate.robustness.noises {name}: expected clips that sound, got none; choose other noise")
+    """Return what draws from the sounds of a prepared corpus, or of one label of it."""
+    where, expected = "evaluate.robustness.noises", f"{', '.join(_MADE)} or a prepared corpus"
+    check_sounds(where, folder, name, rate_hz, expected=expected)
+    waves = [wave_T for wave_T, _ in used_sounds(where, folder, name)]
     return lambda num_samples, rng: part_of_noise(waves[int(rng.integers(len(waves)))], num_samples, rng)
 
 

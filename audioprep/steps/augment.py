@@ -10,6 +10,7 @@ of the clips themselves, as those that are tested are.
 
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _tasks(
     return [
         ShardTask(
             task.index,
-            fingerprint("augment", VERSION, task.fingerprint, values, identity),
+            fingerprint("augment", VERSION, task.fingerprint, values, identity, version("audiomentations")),
             {**task.arguments, "augment": values},
         )
         for task in plain

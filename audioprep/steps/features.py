@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from audioprep.io.feature_writer import SHARD_STATS_NAME, STATS_NAME, FeatureWri
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, tar_name
 from audioprep.io.tables import RowReader, write_table
-from audioprep.io.window_cuts import windows_of
+from audioprep.io.window_cuts import part_in_samples, windows_of
 
 # What an embedding's shards say besides: its hop is no part of its rule, but of its model.
 _HOP = ("hop_samples",)
@@ -196,7 +197,7 @@ def feature_tasks(kind: str, rules: FeatureRules, shards: list[dict[str, Any]]) 
     tasks = []
     for shared in shards:
         shard, *inputs = (shared[key] for key in ("shard", "rate_hz", "window_s", "audio_sha256"))
-        inputs += [shared["denoise"]] if "denoise" in shared else []
+        inputs += [shared["denoise"], version("noisereduce")] if "denoise" in shared else []
         key = fingerprint(kind, VERSION, shard, own["rule"], *inputs, json.loads(shared["cuts"]))
         tasks.append(ShardTask(shard, key, {**shared, **own}))
     return tasks
@@ -248,12 +249,5 @@ def _restore(earlier: Earlier) -> RestoreShard:
 
 
 def _needed(cut: dict[str, Any], rate_hz: int, recording_id: str) -> dict[str, Any]:
-    start = round(cut["start"] * rate_hz)
-    return {
-        "id": cut["id"],
-        **({} if recording_id == cut["id"] else {"recording": recording_id}),
-        "start": start,
-        "stop": start + round(cut["duration"] * rate_hz),
-        "gain_db": cut["custom"]["gain_db"],
-        "pad": cut["custom"]["pad"],
-    }
+    recording = {} if recording_id == cut["id"] else {"recording": recording_id}
+    return {"id": cut["id"], **recording, **part_in_samples(cut, rate_hz)}

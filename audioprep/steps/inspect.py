@@ -16,7 +16,7 @@ from audioprep.io.audio import decode_stored
 from audioprep.io.layout import Layout
 from audioprep.io.shar import cuts_name, read_audio_tar, read_cuts, read_recording, tar_name
 from audioprep.io.tables import read_table
-from audioprep.io.window_cuts import WINDOW_ID, windows_of
+from audioprep.io.window_cuts import WINDOW_ID, part_in_samples, windows_of
 
 _MAX_LISTED = 10
 _PICTURES = (".png", ".svg", ".pdf", ".jpg")
@@ -129,13 +129,7 @@ def _draw(layout: Layout, fact: dict[str, Any], cut: dict[str, Any], picture: Pa
     index = read_index(layout.features(_made_kind(layout)))
     rate_hz, rule = index["rate_hz"], index["rule"] if index["kind"] == "logmel" else LogmelRule().model_dump()
     wave_T = decode_stored(read_recording(layout.shar / tar_name(fact["shard"]), fact["id"]))
-    start = round(cut["start"] * rate_hz)
-    decided = {
-        "start": start,
-        "stop": start + round(cut["duration"] * rate_hz),
-        "gain_db": cut["custom"]["gain_db"],
-        "pad": cut["custom"]["pad"],
-    }
+    decided = part_in_samples(cut, rate_hz)
     clear_T = denoiser(index.get("denoise"), rate_hz)(wave_T)
     window_T = windowed(clear_T, decided, round(index["window_s"] * rate_hz))
     mel_NM = feature_kernel("logmel", rule, rate_hz)(window_T)

@@ -17,7 +17,8 @@ from audioprep import cli
 from audioprep.config.data import DataParams
 from audioprep.errors import ModelError, ShapeError, ShardError
 from audioprep.io.events import Event, read_events, write_events
-from audioprep.io.parquet import read_split
+from audioprep.io.feature_reader import FeatureShards
+from audioprep.io.parquet import read_features, read_split
 from audioprep.io.tables import read_table
 from audioprep.model import detect as module
 from audioprep.model.checkpoints import Shapes, build, save_checkpoint, standardise
@@ -76,6 +77,24 @@ def test_every_tested_recording_has_its_events_within_its_sound(root: Path) -> N
     }
 
 
+def test_each_row_group_is_read_once_and_nothing_else_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups, real = [], FeatureShards.read
+    monkeypatch.setattr(FeatureShards, "read", lambda self, group: groups.append(group) or real(self, group))
+    found = found_in(root, fold=1)
+    assert len(groups) == len(set(groups)) > 1
+    assert [*found.events] != sorted(found.events, key=lambda name: found_order(root).index(name)), "stored otherwise"
+    groups.clear()
+    monkeypatch.setattr(module, "_READ", 1)
+    one_by_one = found_in(root, fold=1)
+    assert len(groups) > len(set(groups))
+    assert list(one_by_one.events.items()) == list(found.events.items())
+
+
+def found_order(root: Path) -> list[str]:
+    """Return the recordings as their features are stored."""
+    return [name.split("@")[0] for name in read_features(root / "data/small/logmel").ids]
+
+
 def test_events_that_are_the_truth_score_one(root: Path) -> None:
     events = found_in(root).events
     scores = found_in(root, truth={name: own for name, own in events.items() if own} | {"elsewhere": []}).scores
@@ -108,6 +127,7 @@ def test_frames_are_put_on_the_time_of_the_recording(monkeypatch: pytest.MonkeyP
     corpus = SimpleNamespace(
         ids=[*cuts], recordings=["a"] * 3, meta={"window_s": 1.0, "rate_hz": 1000}, values=lambda rows: rows
     )
+    corpus.clips_K = np.arange(3)
     # What frames are given is their time in the recording; padding is given what would be noticed.
     scores_KNL = np.full((3, 10, 1), 99.0)
     for window, cut in enumerate(cuts.values()):
@@ -152,6 +172,11 @@ def test_what_cannot_be_done_is_said_in_one_line(root: Path, tmp_path: Path) -> 
     first = next(iter(found_in(root).events))
     with pytest.raises(ShapeError, match=rf"events of {first}: expected labels of the classes given, got cow; mend"):
         found_in(root, truth={first: [Event(0.0, 1.0, "cow")]})
+    validated = next(iter(found_in(root, fold=2).events))
+    with pytest.raises(
+        ShapeError, match=rf"events of {validated}: expected labels of the classes given, got cow; mend"
+    ):
+        found_in(root, DetectRule(), fold=1, truth={validated: [Event(0.0, 1.0, "cow")]})
     shutil.copytree(root / "data/small", tmp_path / "small")
     with pytest.raises(ModelError, match=r"train\.json: expected the summary of a training, found none; run the train"):
         detect(tmp_path / "small", tmp_path, RULE)

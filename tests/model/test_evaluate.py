@@ -106,7 +106,10 @@ def test_without_validation_clips_there_is_no_temperature_and_it_is_said(
 
 def test_results_are_split_up_by_what_the_corpus_says_of_its_clips(work: Path) -> None:
     ids = [row["id"] for row in pq.read_table(work / f"toy/splits/{SPLIT}.parquet").to_pylist()]
-    clips = [{"id": i, "group": i, "attributes": [("device", "ab"[n % 2])]} for n, i in enumerate(ids)]
+    clips = [
+        {"id": i, "group": i, "attributes": [("device", "ab"[n % 2]), *([("city", "unknown")] * (n % 3 == 0))]}
+        for n, i in enumerate(ids)
+    ]
     (work / "toy/raw").mkdir()
     write_table(work / "toy/raw/clips.parquet", rows_to_table(clips, CLIPS))
     evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule())
@@ -116,6 +119,12 @@ def test_results_are_split_up_by_what_the_corpus_says_of_its_clips(work: Path) -
         own = table[[ids.index(clip) % 2 == wanted for clip in table["id"]]]
         assert rows[device]["num_clips"] == len(own)
         assert rows[device]["accuracy"] == pytest.approx((own["label"] == own["predicted"]).mean())
+    cities = json.loads((work / "out/details.json").read_text())["per_group"]["city"]
+    num_unknown = sum(ids.index(clip) % 3 == 0 for clip in table["id"])
+    assert {name: row["num_clips"] for name, row in cities.items()} == {
+        "(none)": len(table) - num_unknown,
+        "unknown": num_unknown,
+    }
     with pytest.raises(ConfigError, match=r"evaluate.groups of toy: expected one of .*, got 'speaker'"):
         evaluate(work / "toy", work / "checkpoints", work / "out", EvaluateRule(groups=("speaker",)))
 

@@ -1,7 +1,10 @@
 import csv
 import itertools
 import json
+import multiprocessing
 import queue
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -133,3 +136,41 @@ def test_a_failure_in_a_worker_reaches_the_user(toy: Path, tmp_path: Path, monke
         ModelError, match=r"model.arch cnn14: expected at least 32 frames and bins, got 41 frames of 16"
     ):
         train_folds(toy, SPLIT, model, ONE_EPOCH, tmp_path / "w", tmp_path / "out")
+
+
+def fails_beside_one_that_goes_on(job: FoldJob) -> None:
+    """Fold 1 fails once fold 2 is at work, which has a minute to go and reports more than a pipe holds."""
+    begun = job.work / "begun"
+    job.work.mkdir(parents=True, exist_ok=True)
+    if job.fold == 1:
+        while not begun.exists():
+            time.sleep(0.05)
+        raise ModelError("fold 1: expected to be trained, got a failure; that is the test")
+    for epoch in range(600):
+        folds._report_epoch({"fold": job.fold, "epoch": epoch, "train_loss": 1.0, "more": "." * 2**20})
+        begun.touch()
+        time.sleep(0.1)
+    (job.work / "ended").touch()
+
+
+def test_a_failed_fold_ends_the_others(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUDIOPREP_WORKERS", "2")
+    monkeypatch.setattr(folds, "_train_one", fails_beside_one_that_goes_on)
+    raised: list[Exception] = []
+
+    def train() -> None:
+        try:
+            wanted = ONE_EPOCH.model_copy(update={"folds": (1, 2)})
+            train_folds(toy, SPLIT, SMALL_MODEL, wanted, tmp_path / "work", tmp_path / "out")
+        except ModelError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    thread.join(timeout=180)
+    hangs = thread.is_alive()
+    for child in multiprocessing.active_children() if hangs else ():
+        child.kill()
+    assert not hangs
+    assert [str(error) for error in raised] == ["fold 1: expected to be trained, got a failure; that is the test"]
+    assert not list(tmp_path.glob("work/*/ended"))

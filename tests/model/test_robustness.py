@@ -10,7 +10,7 @@ from model.corpora import SMALL_MODEL
 from steps.small_corpus import Run, write_corpus
 
 from audioprep.config.training import RobustnessRule
-from audioprep.errors import ModelError
+from audioprep.errors import ConfigError, ModelError
 from audioprep.model.checkpoints import Shapes, build, standardise
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict
@@ -68,10 +68,22 @@ def test_the_same_seed_is_the_same_noise(data: Path, corpus: Corpus, tests: list
     assert (scores[0] != scores[2]).any()
 
 
+def test_noise_may_be_one_label_of_a_corpus(data: Path, corpus: Corpus, tests: list[ScoredFold]) -> None:
+    label = corpus.classes[0]
+    noises = ("small", f"small/{label}")
+    found = degraded_scores(data, corpus, tests[:1], RobustnessRule(snr_db=(0.0,), noises=noises), 1)
+    whole, part = (found[f"{name} noise, 0 dB"][0] for name in noises)
+    assert (whole != part).any()
+    rule = RobustnessRule(snr_db=(0.0,), noises=("small/cow",))
+    with pytest.raises(ConfigError, match=r"robustness.noises: expected clips of 'small/cow' that sound, got none"):
+        degraded_scores(data, corpus, tests[:1], rule, 1)
+
+
 def test_no_such_noise_is_said(data: Path, corpus: Corpus, tests: list[ScoredFold]) -> None:
     rule = RobustnessRule(snr_db=(0.0,), noises=("musan",))
     with pytest.raises(
-        ModelError, match=r"expected white, pink or a prepared corpus, got 'musan'; run `audioprep prepare"
+        ConfigError,
+        match=r"robustness.noises: expected white, pink or a prepared corpus, got 'musan', .* run `audioprep prepare musan`",
     ):
         degraded_scores(data, corpus, tests, rule, 1)
 
@@ -94,12 +106,14 @@ def test_noise_of_another_rate_or_without_a_sound_is_refused(
     index = tmp_path / "noise/audio/_index.json"
     index.write_text(index.read_text().replace('"rate_hz": 16000', '"rate_hz": 8000'))
     rule = RobustnessRule(snr_db=(0.0,), noises=("noise",))
-    with pytest.raises(ModelError, match=r"noises noise: expected audio of 16000 Hz, got 8000 Hz; prepare it again"):
+    with pytest.raises(
+        ConfigError, match=r"noises: expected audio of 16000 Hz, got 8000 Hz of 'noise'; prepare it again"
+    ):
         degraded_scores(tmp_path / "small", corpus, tests, rule, 1)
     index.write_text(index.read_text().replace('"rate_hz": 8000', '"rate_hz": 16000'))
     for path in (tmp_path / "noise/cuts").glob("*.jsonl"):
         path.write_text(path.read_text().replace('"used": true', '"used": false'))
-    with pytest.raises(ModelError, match=r"noises noise: expected clips that sound, got none; choose other noise"):
+    with pytest.raises(ConfigError, match=r"noises: expected clips of 'noise' that sound, got none; choose others"):
         degraded_scores(tmp_path / "small", corpus, tests, rule, 1)
 
 

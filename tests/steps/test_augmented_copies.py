@@ -18,6 +18,7 @@ from audioprep.engine import read_index, write_index
 from audioprep.errors import ConfigError, ShardError
 from audioprep.io.copies import copy_id, read_copies
 from audioprep.io.parquet import read_features
+from audioprep.io.tables import read_table, write_table
 from audioprep.model.checkpoints import Checkpoint, Shapes, build
 from audioprep.model.copies import copied_waves
 from audioprep.model.corpus import split_names
@@ -38,7 +39,16 @@ def run(prepared: Run, tmp_path: Path) -> Run:
     for name in ("small", "others"):
         for part in ("audio", "cuts", "logmel"):
             shutil.copytree(prepared.out / part, tmp_path / name / part)
+    _hash_facts(tmp_path / "others", lambda pcm_sha256: pcm_sha256[::-1])
     return run
+
+
+def _hash_facts(data: Path, change: Callable[[str], str]) -> None:
+    """Let the facts of a corpus tell of other samples."""
+    facts = read_table(data / "audio/facts.parquet")
+    column = facts.column_names.index("pcm_sha256")
+    changed = [change(pcm_sha256) for pcm_sha256 in facts["pcm_sha256"].to_pylist()]
+    write_table(data / "audio/facts.parquet", facts.set_column(column, "pcm_sha256", [changed]))
 
 
 @pytest.fixture
@@ -157,6 +167,16 @@ def test_what_has_not_changed_is_kept(run: Run, made: list[int]) -> None:
     assert {path.name: path.read_bytes() for path in out.glob("part-*")} != shards
 
 
+def test_copies_by_another_version_of_the_library_are_others(
+    run: Run, made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(run)
+    made.clear()
+    monkeypatch.setattr("audioprep.steps.augment.version", lambda library: f"another {library}")
+    make(run)
+    assert made == [0, 1, 2, 3]
+
+
 def test_a_run_that_was_stopped_goes_on(run: Run, made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     counted = augment_step.make_augmented_shard
 
@@ -222,6 +242,10 @@ def other_rate(run: Run) -> None:
     write_index(run.out.parent / "others/audio", index)
 
 
+def same_recordings(run: Run) -> None:
+    _hash_facts(run.out.parent / "others", lambda pcm_sha256: pcm_sha256[::-1])
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -232,6 +256,11 @@ def other_rate(run: Run) -> None:
             "small/rain",
             None,
             r"augment.{}.corpora: expected another corpus than 'small' itself, whose tested .* name ano",
+        ),
+        (
+            "others/rain",
+            same_recordings,
+            r"augment.{}.corpora: expected another corpus than 'others', of whose recordings 'small' has \d+ too: .* name ano",
         ),
         ("others", other_rate, r"augment.{}.corpora: expected audio of 16000 Hz, got 8000 Hz of 'others'; prepare"),
     ],

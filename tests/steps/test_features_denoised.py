@@ -14,7 +14,7 @@ from audioprep.io.audio import decode_stored
 from audioprep.io.parquet import read_features
 from audioprep.io.shar import read_audio_tar, read_cuts
 from audioprep.io.window_cuts import part_in_samples
-from audioprep.steps.features import features
+from audioprep.steps.features import feature_tasks, features, shard_inputs
 from audioprep.steps.inspect import describe_clip
 from audioprep.steps.repair import repair
 from audioprep.steps.verify import verify
@@ -58,6 +58,17 @@ def test_shards_and_index_say_so_and_none_is_taken_for_one_with_noise(run, prepa
     assert "denoise" not in read_features(prepared.layout.features("logmel")).meta
     keys = [{entry["fingerprint"] for entry in one["shards"]} for one in (index, before)]
     assert not keys[0] & keys[1]
+
+
+def test_another_version_of_what_takes_noise_away_makes_other_shards(run, monkeypatch):
+    def keys(rule):
+        shards = list(shard_inputs(run.layout, rule))
+        return [task.fingerprint for task in feature_tasks("logmel", run.params.features, shards)]
+
+    on, off = keys(RULE), keys(DenoiseRule())
+    monkeypatch.setattr("audioprep.steps.features.version", lambda library: f"another {library}")
+    assert not {*on} & {*keys(RULE)}
+    assert keys(DenoiseRule()) == off
 
 
 def test_with_it_off_every_byte_is_as_before(run, prepared):

@@ -90,6 +90,17 @@ def event_f1(
     return _rates(counts_3L, classes)
 
 
+def check_labels(events: Events, classes: Sequence[str]) -> None:
+    """Refuse events of unknown classes.
+
+    Raises:
+        ShapeError: An event is of an unknown class.
+    """
+    for clip, own in events.items():
+        if strange := sorted({event.label for event in own} - set(classes)):
+            raise ShapeError(f"events of {clip}: expected labels of the classes given, got {strange[0]}; mend the list")
+
+
 def _num_matched(true: Sequence[Event], found: Sequence[Event], collar_s: float, share_of_length: float) -> int:
     fits_RE = [
         [
@@ -139,8 +150,4 @@ def _check(truth: Events, estimated: Events, classes: Sequence[str], clips: Mapp
                 f"events: expected clips whose truth or duration is known, got {unknown[0]} ({len(unknown)} others); "
                 "give theirs too"
             )
-        for clip, own in events.items():
-            if strange := sorted({event.label for event in own} - set(classes)):
-                raise ShapeError(
-                    f"events of {clip}: expected labels of the classes given, got {strange[0]}; mend the list"
-                )
+        check_labels(events, classes)
