@@ -34,10 +34,10 @@ from audioprep.model.judge import judge, summarise
 from audioprep.model.loop import predict
 from audioprep.model.metrics.calibration import fit_temperature, log_loss
 from audioprep.model.metrics.decisions import (
-    DEFAULT_THRESHOLD,
     best_thresholds,
     decide_one,
     decide_several,
+    fitted_thresholds,
 )
 from audioprep.model.metrics.ranking import pr_curves, roc_curves
 from audioprep.model.plots import write_plots
@@ -183,8 +183,7 @@ def _degraded(
 def _decide(corpus: Corpus, scores_KL: npt.NDArray[np.float32], calibration: dict[str, Any]) -> npt.NDArray[np.bool_]:
     if not corpus.is_multi_label:
         return decide_one(scores_KL)
-    thresholds = calibration["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
-    return decide_several(scores_KL, np.array([thresholds[label] for label in corpus.classes]))
+    return decide_several(scores_KL, fitted_thresholds(calibration, corpus.classes))
 
 
 def _calibrate(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from audioprep.io.bundle import BUNDLE_NAME, FORMAT
 from audioprep.model.checkpoints import Checkpoint, load_checkpoint
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict
-from audioprep.model.metrics.decisions import DEFAULT_THRESHOLD, accuracy, decide_one
+from audioprep.model.metrics.decisions import DEFAULT_THRESHOLD, accuracy, decide_one, fitted_thresholds
 from audioprep.model.metrics.ranking import average_precision
 from audioprep.model.quantise import PLANS, run_onnx, to_int8, to_onnx
 from audioprep.model.trained import check_fits, read_training
@@ -67,7 +67,7 @@ def export(
     decision = _decision(calibration, checkpoint, corpus)
     temporary = fresh_folder(out.with_name(f".{out.name}.tmp"))
     try:
-        gate = _write_networks(temporary, checkpoint, corpus, rule, _thresholds(calibration, corpus))
+        gate = _write_networks(temporary, checkpoint, corpus, rule, fitted_thresholds(calibration, corpus.classes))
         about = _about(temporary, checkpoint, corpus, metrics, gate, audio) | {"decision": decision}
         (temporary / BUNDLE_NAME).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         shutil.rmtree(out, ignore_errors=True)
@@ -221,12 +221,6 @@ def _of_fold(calibration: dict[str, Any], checkpoint: Checkpoint) -> dict[str, A
     return dict(calibration[f"fold{fold}"])
 
 
-def _thresholds(calibration: dict[str, Any], corpus: Corpus) -> npt.NDArray[np.float64]:
-    """Return from which probability each label is given [L], before any temperature."""
-    fitted = calibration["thresholds"] or dict.fromkeys(corpus.classes, DEFAULT_THRESHOLD)
-    return np.array([fitted[label] for label in corpus.classes])
-
-
 def _decision(calibration: dict[str, Any], checkpoint: Checkpoint, corpus: Corpus) -> dict[str, Any]:
     """Return what the device makes of the network's output: probabilities as sure as they are right, and labels.
 
@@ -235,7 +229,7 @@ def _decision(calibration: dict[str, Any], checkpoint: Checkpoint, corpus: Corpu
     outputs = checkpoint.classifier.outputs
     temperature, thresholds = calibration["temperature"], None
     if corpus.is_multi_label:
-        values_1L = _thresholds(calibration, corpus)[None]
+        values_1L = fitted_thresholds(calibration, corpus.classes)[None]
         scaled_1L = values_1L if temperature is None else scale(values_1L, outputs, temperature)
         thresholds = dict(zip(corpus.classes, scaled_1L[0].tolist(), strict=True))
     return {

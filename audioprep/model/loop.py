@@ -174,7 +174,8 @@ class _Run:
         torch.manual_seed(_seed(train.seed, fold, 0))
         self.classifier = build(model, self.shapes, outputs_of(loss))
         _check_crop(self.classifier, self.shapes, train)
-        standardise(self.classifier, *corpus.normalisation(rows))
+        mean_M, std_M = corpus.normalisation(rows)
+        standardise(self.classifier, mean_M, std_M)
         if model.init_checkpoint is not None:
             start_from(
                 self.classifier,
@@ -186,7 +187,7 @@ class _Run:
             )
         self.classifier.to(self.device)
         self.levels = _levels(self.classifier, model, corpus) if train.mixup_domain == "power" else None
-        self.mean_M = None if model.normalise == "clip" else standardised_mean(self.classifier, corpus, rows)
+        self.mean_M = None if model.normalise == "clip" else _standardised_mean(self.classifier, mean_M)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
         self.batches = self._feed(corpus, corpus.versions(rows), train.batch_size, shuffle=True, chances_K=chances_K)
@@ -349,13 +350,13 @@ def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> Non
         )
 
 
-def standardised_mean(classifier: Classifier, corpus: Corpus, rows: Ints) -> Tensor | None:
-    """Return what the mean of some clips becomes in the front [M], on its device; None where that is 0.
+def _standardised_mean(classifier: Classifier, mean_M: Floats) -> Tensor | None:
+    """Return what the mean of the training clips becomes in the front [M], on its device; None where that is 0.
 
     It is not where a front came with published weights.
     """
-    mean_M, front = torch.from_numpy(corpus.normalisation(rows)[0]), classifier.front
-    apart_M = (mean_M.to(front.mean_M.device) - front.mean_M) / front.std_M
+    front = classifier.front
+    apart_M = (torch.from_numpy(mean_M).to(front.mean_M.device) - front.mean_M) / front.std_M
     return apart_M if bool(apart_M.any()) else None
 
 

@@ -5,6 +5,7 @@ A corpus of one label a clip is a special case: one true and one decided label i
 Shape letters: K clips, L classes.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,17 @@ def decide_one(scores_KL: Floats) -> Bools:
 def decide_several(scores_KL: Floats, thresholds_L: Floats) -> Bools:
     """Return the labels that reach their threshold as [K, L]."""
     return np.asarray(scores_KL >= thresholds_L)
+
+
+def fitted_thresholds(calibration: Mapping[str, Any], classes: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return from which probability each label is given [L], before any temperature.
+
+    Args:
+        calibration: What `calibration.json` holds of a fold; where no thresholds were fitted, they are the default one.
+        classes: Names of the classes.
+    """
+    fitted = calibration["thresholds"] or dict.fromkeys(classes, DEFAULT_THRESHOLD)
+    return np.array([fitted[label] for label in classes])
 
 
 def best_thresholds(truth_KL: Bools, scores_KL: Floats) -> npt.NDArray[np.float64]:

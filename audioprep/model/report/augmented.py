@@ -16,7 +16,6 @@ from audioprep.model.augment import Levels, augment
 from audioprep.model.checkpoints import Checkpoint
 from audioprep.model.copies import copied_waves
 from audioprep.model.corpus import Corpus, Ints, load_corpus
-from audioprep.model.loop import standardised_mean
 from audioprep.model.report.media import MAX_S, sound, spectrogram
 
 # A batch of so many clips, from which others are mixed in; the first of them are shown, each so often.
@@ -46,13 +45,12 @@ def augmented(corpus: Corpus, checkpoint: Checkpoint, rule: TrainRule) -> list[d
     rows = rng.choice(fitted, min(_BATCH_SIZE, len(fitted)), replace=False)
     front = checkpoint.classifier.front
     levels = Levels(front.mean_M, front.std_M) if rule.mixup_domain == "power" else None
-    mean_M = None if front.per_clip else standardised_mean(checkpoint.classifier, corpus, fitted)
     centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(rule.seed)
         x_BCNM = checkpoint.classifier.front(torch.from_numpy(corpus.values(rows).astype(np.float32)))
         targets_BL = torch.from_numpy(corpus.truth(rows).astype(np.float32))
-        draws = [augment(x_BCNM, targets_BL, rule, rng, levels, mean_M) for _ in range(_NUM_DRAWS)]
+        draws = [augment(x_BCNM, targets_BL, rule, rng, levels, centre_M) for _ in range(_NUM_DRAWS)]
     return [
         {
             "id": corpus.ids[row],
