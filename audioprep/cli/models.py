@@ -114,7 +114,9 @@ def events(
     median: Annotated[float, typer.Option(min=0.0, help="Seconds of the median filter over frames.")] = 0.3,
     gap: Annotated[float, typer.Option(min=0.0, help="Events no further apart become one, seconds.")] = 0.2,
     shortest: Annotated[float, typer.Option(min=0.0, help="Shorter events are left out, seconds.")] = 0.2,
-    out: Annotated[Path | None, typer.Option(help="A folder; exports/<name>-events where none is named.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder; exports/<name>-events, or -events-fold<k>, where none is named.")
+    ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(help="Trained folds; those of the project where none are named.")
     ] = None,
@@ -129,8 +131,9 @@ def events(
     layout = prepared_layout(data, name, ("audio", "cuts", "splits"))
     trained = checkpoints or layout.data.parent.parent / "models" / name / "checkpoints"
     rule = DetectRule(threshold, median, gap, shortest)
-    found = detect(layout.data, trained, rule, fold, None if truth is None else read_events(truth))
-    out = out or Path("exports", f"{name}-events")
+    known = None if truth is None else read_events(truth)
+    found = detect(layout.data, trained, rule, fold, known)
+    out = out or Path("exports", f"{name}-events" + (f"-fold{fold}" if fold else ""))
     out.mkdir(parents=True, exist_ok=True)
     write_events(out / "events.jsonl.gz", found.events)
     about = {"rule": vars(rule), "thresholds": found.thresholds, **found.scores}
@@ -143,5 +146,6 @@ def events(
             kind: f"{found.scores[kind]['f1']:.3f} (macro {found.scores[kind]['macro_f1']:.3f})"
             for kind in found.scores
         }
-        say(f"F1 of segments of 1 s {f1['segment']}, of events {f1['event']}")
+        num_known = sum(bool(known and known.get(recording)) for recording in found.events)
+        say(f"F1 of segments of 1 s {f1['segment']}, of events {f1['event']}; {num_known} of them have true events")
     say(f"{out / 'events.jsonl.gz'}: {counted(sum(map(len, found.events.values())), 'event')}")

@@ -26,8 +26,9 @@ class ModelRule(Section):
     pool: Literal["mean", "max_mean", "statistics", "attention", "linear_softmax"] = "max_mean"
     # resnet8, bcresnet, crnn: channels of the first stage; ast: a twelfth of a word's values.
     width: int = Field(default=16, ge=4, le=256)
-    # resnet8: of so many frames the mean and the maximum go into the first convolution.
-    frame_pool: int = Field(default=4, ge=1, le=64)
+    # resnet8: of so many frames the mean and the maximum go into the first convolution. None: as many as leave about 125 of
+    # the window: the bursts of a short word are gone where what spares time with long clips is done to it.
+    frame_pool: int | None = Field(default=None, ge=1, le=64)
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
     # What each bin is standardised by: all training clips, or the clip itself.
     normalise: Literal["corpus", "clip"] = "corpus"
@@ -71,10 +72,14 @@ class TrainRule(Section):
     time_roll: bool = True
     # Clips are played at a speed between one over this and this.
     time_stretch: float = Field(default=1.25, ge=1.0, le=4.0)
-    # Share of the clip that one training step sees.
-    time_crop: float = Field(default=0.6, gt=0.0, le=1.0)
+    # Share of the clip that one training step sees. None: 0.6, or all of it where most clips are shorter than that.
+    time_crop: float | None = Field(default=None, gt=0.0, le=1.0)
     # Clips are moved up or down by at most so many bins.
     freq_shift_bins: int = Field(default=2, ge=0, le=64)
+    # Bins are read at steps between one over this and this.
+    freq_warp: float = Field(default=1.15, ge=1.0, le=4.0)
+    # A random curve is added to the bins, at most so many standard deviations.
+    freq_gain: float = Field(default=0.45, ge=0.0, le=10.0)
     mixup_alpha: float = Field(default=1.0, gt=0.0, le=100.0)
     mixup_prob: float = Field(default=0.5, ge=0.0, le=1.0)
     # What is mixed: standardised values, or the powers that they stand for.
@@ -162,6 +167,24 @@ def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
     Raises:
         ConfigError: One line that names the first key that is unknown, ill-typed or impossible.
     """
+    sections, preset = _read(path)
+    merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
+    return parse_section(TrainingParams, "", merged)
+
+
+def preset_text(path: Path = Path("params.yaml")) -> str:
+    """Return what the preset of a parameter file stands in for: `train.preset accuracy: model.width=32`; empty if nothing.
+
+    Raises:
+        ConfigError: As `load_training_params`.
+    """
+    sections, preset = _read(path)
+    values = [f"{section}.{key}={value}" for section, own in preset.items() for key, value in own.items()]
+    return f"train.preset {sections['train']['preset']}: {', '.join(values)}" if values else ""
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the sections, and the values of the preset for them."""
     values = read_yaml(path)
     sections = {key: values[key] for key in TrainingParams.model_fields if key in values}
     name = parse_section(TrainingParams, "", sections).train.preset
@@ -174,5 +197,4 @@ def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
             raise ConfigError(
                 f"{path.name} presets.{name}.{section}: expected no {key}, for dvc.yaml reads {section}.{key} itself; set that"
             )
-    merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
-    return parse_section(TrainingParams, "", merged)
+    return sections, preset

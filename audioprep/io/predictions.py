@@ -109,6 +109,10 @@ def read_predictions(path: Path) -> Predictions:
         ShardError: There is none, or it is damaged, or of an earlier version.
     """
     path = path / NAME if path.is_dir() else path
+    if not path.is_file():
+        raise ShardError(
+            f"{path}: expected the predictions of a report, found no file; give a folder such as reports/demo"
+        )
     table = read_table(path)
     truth = "labels" if "labels" in table.column_names else "label"
     wanted = ["id", "fold", "group", truth, "predicted", "probabilities"]

@@ -25,6 +25,8 @@ from audioprep.model.panns_front_end import FRONT_END_PREFIXES, front_end_differ
 
 # What published checkpoints pickle beside tensors: the state of their sampler, by numpy's names before and after 2.0.
 _RECONSTRUCT = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
+# About so many frames go into resnet8, unless model.frame_pool says otherwise.
+_POOLED_FRAMES = 125
 _SAFE_GLOBALS: list[Any] = [
     _RECONSTRUCT,
     (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),
@@ -87,7 +89,7 @@ def build(
         ModelError: The feature matrices are too small for the network's pooling, or the config cannot be read.
     """
     arch = ARCHS[rule.arch]
-    frame_pool = min(rule.frame_pool, shapes.num_frames) if "frame_pool" in arch.settings else 1
+    frame_pool = _frame_pool(rule, shapes.num_frames) if "frame_pool" in arch.settings else 1
     front = Front(shapes.num_bins, frame_pool, per_clip=rule.normalise == "clip")
     sides = Sides(
         front.num_channels,
@@ -105,6 +107,11 @@ def build(
             f"{shapes.num_frames} frames of {shapes.num_bins} bins; choose resnet8, or larger features"
         )
     return Classifier(front, trunk, outputs)
+
+
+def _frame_pool(rule: ModelRule, num_frames: int) -> int:
+    wanted = max(1, round(num_frames / _POOLED_FRAMES)) if rule.frame_pool is None else rule.frame_pool
+    return min(wanted, num_frames)
 
 
 def cost_of(rule: ModelRule, shapes: Shapes) -> Cost:

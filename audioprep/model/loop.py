@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
-from audioprep.model.augment import Levels, augment
+from audioprep.model.augment import Levels, augment, suited
 from audioprep.model.batches import Batch, FeatureBatches
 from audioprep.model.checkpoints import Shapes, build, save_atomically, save_checkpoint, standardise, start_from
 from audioprep.model.corpus import Corpus, Floats, Ints
@@ -75,12 +75,14 @@ def train_fold(
         train: The schedule.
         fold: The tested fold.
         state: File in which training can go on after a kill.
-        on_epoch: Called after each epoch with its row of the history.
+        on_epoch: Called after each epoch with its row of the history, and first with those of an earlier, killed run.
 
     Raises:
         ModelError: There is too little to train on, or the loss is no longer finite.
     """
     run = _Run(corpus, model, train, fold, state)
+    for row in run.history:
+        on_epoch(row)
     for epoch in range(run.next_epoch, train.epochs):
         run.train_epoch(epoch)
         on_epoch(run.history[-1])
@@ -155,7 +157,7 @@ class _Run:
     """The state of one fold's training."""
 
     def __init__(self, corpus: Corpus, model: ModelRule, train: TrainRule, fold: int, state: Path) -> None:
-        self.model, self.train, self.fold, self.state = model, train, fold, state
+        self.model, self.fold, self.state = model, fold, state
         dataset, _, split = corpus.name.partition("/")
         self.about = {"dataset": dataset, "split": split, "fold": fold, "labels": corpus.classes}
         self.device = resolve_device(train.device)
@@ -164,6 +166,7 @@ class _Run:
         if len(rows) < 2:
             raise ModelError(f"fold {fold}: expected 2 clips or more to train on, got {len(rows)}; mend the split")
         _check_classes(corpus, fold, rows)
+        self.train = train = suited(train, corpus, rows)
         loss = loss_name(train, is_multi_label=corpus.is_multi_label)
         truth_KL = corpus.truth(rows)
         weights_L = class_weights(truth_KL.sum(axis=0))
@@ -187,7 +190,7 @@ class _Run:
             )
         self.classifier.to(self.device)
         self.levels = _levels(self.classifier, model, corpus) if train.mixup_domain == "power" else None
-        self.mean_M = None if model.normalise == "clip" else _standardised_mean(self.classifier, mean_M)
+        self.centre = None if model.normalise == "clip" else _centre(self.classifier, mean_M, std_M)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
         self.batches = self._feed(corpus, corpus.versions(rows), train.batch_size, shuffle=True, chances_K=chances_K)
@@ -229,7 +232,7 @@ class _Run:
         )
 
     def _step(self, batch: Batch, step: int, rate: float, rng: np.random.Generator) -> float:
-        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng, self.levels, self.mean_M)
+        x_BCNM, targets_BL = augment(batch.features, batch.targets, self.train, rng, self.levels, self.centre)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self._autocast():
@@ -342,7 +345,7 @@ def _check_classes(corpus: Corpus, fold: int, rows: Ints) -> None:
 
 def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> None:
     """Refuse crops that are too short for the network, although whole clips are not."""
-    num_frames = max(1, int(shapes.num_frames * train.time_crop))
+    num_frames = max(1, int(shapes.num_frames * (train.time_crop or 1.0)))
     if num_frames < classifier.trunk.min_side:
         raise ModelError(
             f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
@@ -350,14 +353,15 @@ def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> Non
         )
 
 
-def _standardised_mean(classifier: Classifier, mean_M: Floats) -> Tensor | None:
-    """Return what the mean of the training clips becomes in the front [M], on its device; None where that is 0.
+def _centre(classifier: Classifier, mean_M: Floats, std_M: Floats) -> Levels | None:
+    """Return what the levels of the training clips become in the front, on its device; None where that is 0 and 1.
 
     It is not where a front came with published weights.
     """
     front = classifier.front
-    apart_M = (torch.from_numpy(mean_M).to(front.mean_M.device) - front.mean_M) / front.std_M
-    return apart_M if bool(apart_M.any()) else None
+    own = Levels(*(torch.from_numpy(part_M).to(front.mean_M.device) for part_M in (mean_M, std_M)))
+    centre = Levels((own.mean_M - front.mean_M) / front.std_M, own.std_M / front.std_M)
+    return centre if bool(centre.mean_M.any()) or bool((centre.std_M != 1).any()) else None
 
 
 def _levels(classifier: Classifier, model: ModelRule, corpus: Corpus) -> Levels:

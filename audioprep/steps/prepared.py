@@ -16,6 +16,8 @@ from audioprep.steps.splits.clips import NO_GROUPS
 
 # Recordings that are longer than the window by less than this lose nothing that matters.
 _TOLERANCE_S, _TOLERANCE = 0.05, 0.01
+# The window that is advised holds this share of the recordings.
+_FITTING = 0.95
 
 
 def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Iterator[str]:
@@ -38,13 +40,9 @@ def prepared_lines(layout: Layout, split_name: str, kinds: Sequence[str]) -> Ite
         f"{layout.dataset}: {counted(clips, 'window' if hop_s else 'clip')} of {window_s:g} s in {counted(shards, 'shard')}, from "
         f"{duration_text(sum(durations_s))} of audio"
     )
-    shortest, median, longest = min(durations_s), statistics.median(durations_s), max(durations_s)
-    is_same = f"{shortest:.1f}" == f"{longest:.1f}"
-    yield "  lengths   " + (
-        f"all {median:.1f} s" if is_same else f"{shortest:.1f} to {longest:.1f} s, median {median:.1f} s"
-    )
+    yield "  lengths   " + _lengths(durations_s, window_s, hop_s)
     if read_about(layout)["recipe"] == "folder":
-        heard_s = min(median, window_s) if hop_s else median
+        heard_s = [min(duration_s, window_s) for duration_s in durations_s] if hop_s else durations_s
         yield from _window_hint(layout.dataset, split_name, window_s, heard_s, in_project=in_project)
     yield f"  audio     {layout.audio} ({audio['rule']['rate_hz']} Hz FLAC, lhotse Shar in {layout.shar})"
     yield f"  features  {', '.join(str(layout.features(kind)) for kind in kinds)} (Parquet)"
@@ -63,12 +61,32 @@ def duration_text(duration_s: float) -> str:
     return f"{duration_s / 60:.1f} min" if duration_s < 3600 else f"{duration_s / 3600:,.1f} hours"
 
 
-def _window_hint(name: str, split: str, window_s: float, median_s: float, *, in_project: bool) -> Iterator[str]:
+def _lengths(durations_s: Sequence[float], window_s: float, hop_s: float | None) -> str:
+    """Return how long recordings are, and how many of them are cut."""
+    shortest, median, longest = min(durations_s), statistics.median(durations_s), max(durations_s)
+    if f"{shortest:.1f}" == f"{longest:.1f}":
+        text = f"all {median:.1f} s"
+    else:
+        text = f"{shortest:.1f} to {longest:.1f} s, median {median:.1f} s"
+    num_cut = 0 if hop_s else sum(duration_s > _tolerated(window_s) for duration_s in durations_s)
+    return text + (f"; {num_cut} of {len(durations_s)} are longer than the window" if num_cut else "")
+
+
+def _tolerated(window_s: float) -> float:
+    return window_s + max(_TOLERANCE_S, _TOLERANCE * window_s)
+
+
+def _window_hint(
+    name: str, split: str, window_s: float, durations_s: Sequence[float], *, in_project: bool
+) -> Iterator[str]:
     """Say where the recipe's window does not suit a user's recordings, of which nobody else knows how long they are."""
-    fitting_s = float(f"{median_s:.2g}")
+    median_s = statistics.median(durations_s)
+    # Nearly all recordings fit into this, and one that was left running does not decide.
+    fitting_s = float(f"{sorted(durations_s)[int(_FITTING * (len(durations_s) - 1))]:.2g}")
     has_chosen = window_s != load_recipe("folder").window_s
-    is_long = median_s > window_s + max(_TOLERANCE_S, _TOLERANCE * window_s)
-    if has_chosen or fitting_s == window_s or not (is_long or median_s < window_s / 2):
+    is_long = median_s > _tolerated(window_s)
+    is_short = median_s < window_s / 2 and fitting_s < window_s
+    if has_chosen or fitting_s == window_s or not (is_long or is_short):
         return
     what = "longer than the window, and cut to it" if is_long else "under half the window, the rest is padding"
     rule = f"{name}: {{recipe: folder, window_s: {fitting_s:g}, split: {split}}}"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from audioprep.config.training import TrainingParams, load_training_params
+from audioprep.config.training import TrainingParams, load_training_params, preset_text
 from audioprep.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +57,15 @@ def test_a_preset_takes_the_place_of_single_values(tmp_path: Path) -> None:
     text += "presets: {big: {model: {width: 32}, train: {epochs: 300}, evaluate: {num_shifts: 4}}}\n"
     params = load(tmp_path, text)
     assert (params.model.width, params.train.epochs, params.train.lr, params.evaluate.num_shifts) == (32, 300, 0.1, 4)
+
+
+def test_it_is_said_what_a_preset_stands_in_for(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    presets = "presets: {default: {}, big: {model: {width: 32}, evaluate: {num_shifts: 4}}}\n"
+    path.write_text("train: {preset: big, epochs: 7}\n" + presets)
+    assert preset_text(path) == "train.preset big: model.width=32, evaluate.num_shifts=4"
+    path.write_text("train: {epochs: 7}\n" + presets)
+    assert preset_text(path) == ""
 
 
 def test_presets_are_checked_as_what_they_stand_for(tmp_path: Path) -> None:

@@ -66,5 +66,11 @@ def test_predictions_of_an_earlier_version_are_refused(tmp_path: Path) -> None:
         match=r"p.parquet: expected predictions with the columns id, .*, got none of group; run the evaluate",
     ):
         read_predictions(tmp_path / "p.parquet")
-    with pytest.raises(ShardError, match=r"predictions.parquet: expected a table, got FileNotFoundError"):
-        read_predictions(tmp_path)
+
+
+def test_a_place_without_predictions_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path / "nope", tmp_path):
+        with pytest.raises(
+            ShardError, match=r": expected the predictions of a report, found no file; give a folder such"
+        ):
+            read_predictions(path)

@@ -155,7 +155,9 @@ def test_the_command_writes_supervisions_and_says_what_there_is(root: Path, tmp_
     assert "F1" not in plain
     truth = str(tmp_path / "one/events.jsonl.gz")
     scored = run("two", "--median", "0", "--gap", "0", "--shortest", "0", "--truth", truth)
+    num_known = sum(map(bool, events.values()))
     assert "F1 of segments of 1 s 1.000 (macro 1.000), of events 1.000 (macro 1.000)" in scored
+    assert f"; {num_known} of them have true events" in " ".join(scored.split())
     assert (tmp_path / "two/events.jsonl.gz").read_bytes() == (tmp_path / "one/events.jsonl.gz").read_bytes()
     about = json.loads((tmp_path / "two/events.json").read_text())
     assert about["rule"] == {"threshold": 0.34, "median_s": 0.0, "max_gap_s": 0.0, "min_s": 0.0}

@@ -36,12 +36,13 @@ def train(
     model: ModelRule = SMALL_MODEL,
     stop_after: int = 0,
     fold: int = 1,
+    told: list[dict[str, Any]] | None = None,
 ) -> FoldResult:
-    epochs = []
+    rows = [] if told is None else told
 
     def on_epoch(row: dict[str, Any]) -> None:
-        epochs.append(1)
-        if len(epochs) == stop_after:
+        rows.append(row)
+        if len(rows) == stop_after:
             raise KeyboardInterrupt
 
     return train_fold(corpus, model, rule, fold, state, on_epoch)
@@ -136,8 +137,10 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(
     undisturbed = train(corpus, tmp_path / "1.pt")
     with pytest.raises(KeyboardInterrupt):
         train(corpus, tmp_path / "2.pt", stop_after=2)
-    resumed = train(corpus, tmp_path / "2.pt")
+    told: list[dict[str, Any]] = []
+    resumed = train(corpus, tmp_path / "2.pt", told=told)
     assert_same(undisturbed, resumed)
+    assert told == undisturbed.history
     assert resumed.history == undisturbed.history
 
 

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from audioprep.config.training import ModelRule
@@ -25,3 +26,9 @@ def test_front_takes_stored_float16() -> None:
 def test_resnet8_takes_very_small_inputs() -> None:
     classifier = build(ModelRule(width=4, frame_pool=16), Shapes(3, 1, 2)).eval()
     assert classifier(torch.zeros(1, 3, 1)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(("num_frames", "frame_pool"), [(3, 1), (101, 1), (201, 2), (501, 4), (3001, 24)])
+def test_about_as_many_frames_go_in_whatever_the_window(num_frames: int, frame_pool: int) -> None:
+    assert build(ModelRule(width=4), Shapes(num_frames, 8, 2)).front.frame_pool == frame_pool
+    assert build(ModelRule(width=4, frame_pool=2), Shapes(num_frames, 8, 2)).front.frame_pool == 2

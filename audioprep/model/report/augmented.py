@@ -12,7 +12,7 @@ import torch
 
 from audioprep.config.training import TrainRule
 from audioprep.errors import ConfigError, ModelError, ShardError
-from audioprep.model.augment import Levels, augment
+from audioprep.model.augment import Levels, augment, suited
 from audioprep.model.checkpoints import Checkpoint
 from audioprep.model.copies import copied_waves
 from audioprep.model.corpus import Corpus, Ints, load_corpus
@@ -45,12 +45,13 @@ def augmented(corpus: Corpus, checkpoint: Checkpoint, rule: TrainRule) -> list[d
     rows = rng.choice(fitted, min(_BATCH_SIZE, len(fitted)), replace=False)
     front = checkpoint.classifier.front
     levels = Levels(front.mean_M, front.std_M) if rule.mixup_domain == "power" else None
-    centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
+    centre = centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
+    rule = suited(rule, corpus, fitted)
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(rule.seed)
         x_BCNM = checkpoint.classifier.front(torch.from_numpy(corpus.values(rows).astype(np.float32)))
         targets_BL = torch.from_numpy(corpus.truth(rows).astype(np.float32))
-        draws = [augment(x_BCNM, targets_BL, rule, rng, levels, centre_M) for _ in range(_NUM_DRAWS)]
+        draws = [augment(x_BCNM, targets_BL, rule, rng, levels, centre) for _ in range(_NUM_DRAWS)]
     return [
         {
             "id": corpus.ids[row],
@@ -125,13 +126,13 @@ def _fitted(corpus: Corpus, checkpoint: Checkpoint) -> Ints:
     return corpus.rows(int(checkpoint.meta["fold"]), set(checkpoint.meta["fit_on"]))
 
 
-def _centre_and_spread(corpus: Corpus, checkpoint: Checkpoint) -> tuple[torch.Tensor, torch.Tensor]:
+def _centre_and_spread(corpus: Corpus, checkpoint: Checkpoint) -> Levels:
     """Return mean and standard deviation [M] of what goes into the trunk: 0 and 1, but where a front came with published weights."""
     front = checkpoint.classifier.front
     if front.per_clip:
-        return torch.zeros_like(front.mean_M), torch.ones_like(front.std_M)
+        return Levels(torch.zeros_like(front.mean_M), torch.ones_like(front.std_M))
     mean_M, std_M = (torch.from_numpy(part_M) for part_M in corpus.normalisation(_fitted(corpus, checkpoint)))
-    return (mean_M - front.mean_M) / front.std_M, std_M / front.std_M
+    return Levels((mean_M - front.mean_M) / front.std_M, std_M / front.std_M)
 
 
 def _picture(x_CNM: torch.Tensor) -> str:

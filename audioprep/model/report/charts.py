@@ -73,7 +73,8 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
         key = f' data-key="{escape(line.key)}"' if line.key else ""
         title_of = f"<title>{escape(line.name)}</title>"
         parts.append(f'<polyline class="line {line.style}"{key} points="{path}">{title_of}</polyline>')
-        if "dots" in line.style.split():
+        # A line of one point would not be seen.
+        if "dots" in line.style.split() or len(places) == 1:
             parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
     return "".join([*parts, "</svg>"])
 

@@ -10,8 +10,8 @@ from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.report.augmented import augmented
 
 NOTHING = QUICK.model_copy(
-    update={"time_roll": False, "time_stretch": 1.0, "freq_shift_bins": 0, "mixup_prob": 0.0}
-    | {"time_mask": 0.0, "freq_mask": 0.0}
+    update={"time_roll": False, "time_stretch": 1.0, "freq_shift_bins": 0, "freq_warp": 1.0}
+    | {"freq_gain": 0.0, "mixup_prob": 0.0, "time_mask": 0.0, "freq_mask": 0.0}
 )
 
 
