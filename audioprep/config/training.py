@@ -110,7 +110,7 @@ class RobustnessRule(Section):
 
     # How much more power the sound has than the noise.
     snr_db: tuple[float, ...] = ()
-    # white, pink, or the name of a prepared corpus.
+    # white, pink, a prepared corpus, or a single label of one: musan/noise.
     noises: tuple[str, ...] = Field(default=("white", "pink"), min_length=1)
     # Reverberation times of synthetic rooms.
     reverb_s: tuple[Annotated[float, Field(ge=0.05, le=20.0)], ...] = ()

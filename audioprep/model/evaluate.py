@@ -65,7 +65,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
 
     Raises:
         ModelError: A checkpoint is missing, or belongs to other features or another split.
-        ConfigError: The corpus has no group of a name that the rule wants.
+        ConfigError: The corpus has no group of a name that the rule wants, or a noise is no prepared corpus.
         ShardError: Features or split are missing or damaged.
     """
     torch.set_num_threads(1)  # more threads would sum in another order

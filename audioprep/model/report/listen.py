@@ -131,6 +131,9 @@ def _heard(data: Path, wanted: Sequence[str], meta: dict[str, Any]) -> tuple[dic
 
 
 def _picture(values_NM: npt.NDArray[Any], kind: str) -> str:
+    if kind == "descriptors":  # each in units of its own
+        values_NM = values_NM - values_NM.min(axis=0)
+        values_NM = values_NM / np.maximum(values_NM.max(axis=0), np.finfo(np.float32).tiny)
     # float16 would overflow in sums, not here; int8 features come as float32.
     high = float(values_NM.max())
     low = max(float(values_NM.min()), high - _RANGE_DB) if kind == "logmel" else float(values_NM.min())
