@@ -154,7 +154,7 @@ def warp_bins(x_BCNM: Tensor, max_factor: float, max_shift: int, rng: np.random.
 
     Args:
         x_BCNM: The batch.
-        max_factor: The bins are read at steps between one over this and this, as voices of other lengths of throat have them.
+        max_factor: The bins are read at steps between one over this and this, as if of shorter and longer vocal tracts.
         max_shift: The clip is moved by at most so many bins.
         rng: Where chance comes from.
 

@@ -23,10 +23,10 @@ from audioprep.model.ast_front_end import ast_differences, ast_front
 from audioprep.model.nets import Classifier, Front, Outputs
 from audioprep.model.panns_front_end import FRONT_END_PREFIXES, front_end_differences
 
-# What published checkpoints pickle beside tensors: the state of their sampler, by numpy's names before and after 2.0.
-_RECONSTRUCT = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
 # About so many frames go into resnet8, unless model.frame_pool says otherwise.
 _POOLED_FRAMES = 125
+# What published checkpoints pickle beside tensors: the state of their sampler, by numpy's names before and after 2.0.
+_RECONSTRUCT = np._core.multiarray._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
 _SAFE_GLOBALS: list[Any] = [
     _RECONSTRUCT,
     (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),
