@@ -24,7 +24,7 @@ def classifier_of(rule: ModelRule) -> Classifier:
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return classifier_of(ModelRule(width=8))
+    return classifier_of(ModelRule(width=8, frame_pool=4))
 
 
 @pytest.fixture(scope="module")
