@@ -12,7 +12,8 @@ from torch import Tensor
 from torchaudio.functional import mask_along_axis_iid
 
 from audioprep.config.training import TrainRule
-from audioprep.model.corpus import Corpus, Ints
+from audioprep.model.corpus import Corpus, Floats, Ints
+from audioprep.model.nets import Front
 
 # Kinds whose neighbouring bins are neighbouring frequencies, on a scale in dB.
 _SPECTRA = ("logmel", "spectrogram")
@@ -61,6 +62,25 @@ def suited(rule: TrainRule, corpus: Corpus, rows: Ints) -> TrainRule:
     return rule.model_copy(update=chosen)
 
 
+def centre_of(front: Front, mean_M: Floats, std_M: Floats) -> Levels:
+    """Return what the levels of the training clips become in the front: 0 and 1, but where it came with published weights.
+
+    Args:
+        front: On its device.
+        mean_M: Mean of each bin [M] of the training clips.
+        std_M: Standard deviation [M].
+    """
+    if front.per_clip:
+        return Levels(torch.zeros_like(front.mean_M), torch.ones_like(front.std_M))
+    own = Levels(*(torch.from_numpy(part_M).to(front.mean_M.device) for part_M in (mean_M, std_M)))
+    return Levels((own.mean_M - front.mean_M) / front.std_M, own.std_M / front.std_M)
+
+
+def num_cropped(num_frames: int, rule: TrainRule) -> int:
+    """Return how many frames of a clip one training step sees."""
+    return max(1, int(num_frames * (rule.time_crop or 1.0)))
+
+
 def augment(
     x_BCNM: Tensor,
     targets_BL: Tensor,
@@ -80,7 +100,7 @@ def augment(
         centre: Of the values, over the training clips; None is 0 and 1.
 
     Returns:
-        The batch [B, C, N', M], `N' = max(1, int(N * time_crop))`, and its targets [B, L].
+        The batch [B, C, N', M], `N' = num_cropped(N, rule)`, and its targets [B, L].
     """
     frames_B = count_frames(x_BCNM)
     if rule.freq_gain:
@@ -135,7 +155,7 @@ def warp_frames(x_BCNM: Tensor, frames_B: Tensor, rule: TrainRule, rng: np.rando
         rng: Where chance comes from.
     """
     num_clips, num_channels, num_frames, num_bins = x_BCNM.shape
-    num_kept = max(1, int(num_frames * (rule.time_crop or 1.0)))
+    num_kept = num_cropped(num_frames, rule)
     speeds_B1 = rule.time_stretch ** rng.uniform(-1.0, 1.0, (num_clips, 1))
     chances_B1 = rng.uniform(size=(num_clips, 1)) * rule.time_roll
     frames_B1 = frames_B.cpu().numpy()[:, None]

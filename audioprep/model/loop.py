@@ -17,7 +17,7 @@ from torch import nn
 
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.errors import ModelError
-from audioprep.model.augment import Levels, augment, suited
+from audioprep.model.augment import Levels, augment, centre_of, num_cropped, suited
 from audioprep.model.batches import Batch, FeatureBatches
 from audioprep.model.checkpoints import Shapes, build, save_atomically, save_checkpoint, standardise, start_from
 from audioprep.model.corpus import Corpus, Floats, Ints
@@ -190,7 +190,7 @@ class _Run:
             )
         self.classifier.to(self.device)
         self.levels = _levels(self.classifier, model, corpus) if train.mixup_domain == "power" else None
-        self.centre = None if model.normalise == "clip" else _centre(self.classifier, mean_M, std_M)
+        self.centre = centre_of(self.classifier.front, mean_M, std_M)
         self.average = copy.deepcopy(self.classifier).eval()
         self.optimizer = _optimizer(self.classifier.trunk, train)
         self.batches = self._feed(corpus, corpus.versions(rows), train.batch_size, shuffle=True, chances_K=chances_K)
@@ -345,23 +345,12 @@ def _check_classes(corpus: Corpus, fold: int, rows: Ints) -> None:
 
 def _check_crop(classifier: Classifier, shapes: Shapes, train: TrainRule) -> None:
     """Refuse crops that are too short for the network, although whole clips are not."""
-    num_frames = max(1, int(shapes.num_frames * (train.time_crop or 1.0)))
+    num_frames = num_cropped(shapes.num_frames, train)
     if num_frames < classifier.trunk.min_side:
         raise ModelError(
             f"train.time_crop: expected crops of at least {classifier.trunk.min_side} frames for this model.arch, got "
             f"{num_frames} of {shapes.num_frames}; raise it, or choose resnet8"
         )
-
-
-def _centre(classifier: Classifier, mean_M: Floats, std_M: Floats) -> Levels | None:
-    """Return what the levels of the training clips become in the front, on its device; None where that is 0 and 1.
-
-    It is not where a front came with published weights.
-    """
-    front = classifier.front
-    own = Levels(*(torch.from_numpy(part_M).to(front.mean_M.device) for part_M in (mean_M, std_M)))
-    centre = Levels((own.mean_M - front.mean_M) / front.std_M, own.std_M / front.std_M)
-    return centre if bool(centre.mean_M.any()) or bool((centre.std_M != 1).any()) else None
 
 
 def _levels(classifier: Classifier, model: ModelRule, corpus: Corpus) -> Levels:

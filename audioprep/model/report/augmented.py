@@ -12,7 +12,7 @@ import torch
 
 from audioprep.config.training import TrainRule
 from audioprep.errors import ConfigError, ModelError, ShardError
-from audioprep.model.augment import Levels, augment, suited
+from audioprep.model.augment import Levels, augment, centre_of, suited
 from audioprep.model.checkpoints import Checkpoint
 from audioprep.model.copies import copied_waves
 from audioprep.model.corpus import Corpus, Ints, load_corpus
@@ -45,7 +45,7 @@ def augmented(corpus: Corpus, checkpoint: Checkpoint, rule: TrainRule) -> list[d
     rows = rng.choice(fitted, min(_BATCH_SIZE, len(fitted)), replace=False)
     front = checkpoint.classifier.front
     levels = Levels(front.mean_M, front.std_M) if rule.mixup_domain == "power" else None
-    centre = centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
+    centre = centre_M, spread_M = _centre(corpus, checkpoint)
     rule = suited(rule, corpus, fitted)
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(rule.seed)
@@ -98,7 +98,7 @@ def copied(data: Path, checkpoint: Checkpoint, clip_ids: Sequence[str]) -> list[
     rate_hz, shown_s = features["rate_hz"], min(MAX_S, features["window_s"])
     num_samples = round(shown_s * rate_hz)
     num_frames = round(checkpoint.shapes.num_frames * shown_s / features["window_s"])
-    centre_M, spread_M = _centre_and_spread(corpus, checkpoint)
+    centre_M, spread_M = _centre(corpus, checkpoint)
     clips = []
     for clip_id, row, versions_V, waves_V in zip(clip_ids, rows, versions_KV, waves_KV, strict=True):
         with torch.inference_mode():
@@ -126,13 +126,8 @@ def _fitted(corpus: Corpus, checkpoint: Checkpoint) -> Ints:
     return corpus.rows(int(checkpoint.meta["fold"]), set(checkpoint.meta["fit_on"]))
 
 
-def _centre_and_spread(corpus: Corpus, checkpoint: Checkpoint) -> Levels:
-    """Return mean and standard deviation [M] of what goes into the trunk: 0 and 1, but where a front came with published weights."""
-    front = checkpoint.classifier.front
-    if front.per_clip:
-        return Levels(torch.zeros_like(front.mean_M), torch.ones_like(front.std_M))
-    mean_M, std_M = (torch.from_numpy(part_M) for part_M in corpus.normalisation(_fitted(corpus, checkpoint)))
-    return Levels((mean_M - front.mean_M) / front.std_M, std_M / front.std_M)
+def _centre(corpus: Corpus, checkpoint: Checkpoint) -> Levels:
+    return centre_of(checkpoint.classifier.front, *corpus.normalisation(_fitted(corpus, checkpoint)))
 
 
 def _picture(x_CNM: torch.Tensor) -> str:
