@@ -298,10 +298,12 @@ def _write_params(name: str, rule: RecipeRule, params: DataParams) -> None:
     if name not in params.datasets:
         values.setdefault("datasets", []).append(name)
         say(f"params.yaml: datasets is now [{', '.join(values['datasets'])}]")
-    text = io.StringIO()
-    yaml.dump(values, text)
+    dumped = io.StringIO()
+    yaml.dump(values, dumped)
+    # The blank line behind the last recipe has come to stand before the new one.
+    text = re.sub(rf"\n\n(  {re.escape(name)}:\n(?:    .*\n)+)(?=\S)", r"\n\1\n", dumped.getvalue())
     try:
-        write_atomically(PARAMS, text.getvalue())
+        write_atomically(PARAMS, text)
     except OSError as error:
         raise ConfigError(f"{PARAMS}: expected to write it, got {error.strerror}; make it writable") from None
 

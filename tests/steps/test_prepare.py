@@ -274,6 +274,9 @@ def test_params_yaml_keeps_its_comments_and_says_what_changed(corpus, here, caps
     assert all(
         comment in text for comment in ("# Every parameter.", "# what is prepared", "# the demo", "# one in twenty")
     )
+    assert "    split: official-5fold\n  birds:\n" in text, "no blank line between recipes"
+    assert text.count("\n\n") == PARAMS.count("\n\n")
+    assert "\n\nresample:\n" in text
     assert load_data_params().recipes["birds"] == rule
     prepare._write_params("birds", rule, load_data_params())
     assert capsys.readouterr().out == ""
