@@ -22,6 +22,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 # Faster work than this shows nothing: a bar that flashes by is noise.
 QUIET_S = 2.0
@@ -37,12 +38,15 @@ def say(message: str) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table, as wide as the terminal; at full width where the output is no terminal."""
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(*columns)
     for row in rows:
         table.add_row(*row)
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
+    console.print(
+        Text(title, style="italic"), soft_wrap=True
+    )  # a title of the table would be wrapped at the table's width
     console.print(table)
 
 

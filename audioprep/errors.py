@@ -136,7 +136,7 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
         print(f"error: {_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except (_Stopped, KeyboardInterrupt) as stop:
-        print("stopped; finished shards are kept, run the same command again to go on", file=sys.stderr)
+        print("stopped; what is finished is kept, run the same command again to go on", file=sys.stderr)
         raise SystemExit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
     finally:
         for number, handler in before.items():

@@ -50,7 +50,7 @@ def test_ctrl_c_says_that_finished_work_is_kept(capsys):
     with pytest.raises(SystemExit) as leaving, one_line_errors():
         raise KeyboardInterrupt
     assert leaving.value.code == 130
-    assert capsys.readouterr().err == "stopped; finished shards are kept, run the same command again to go on\n"
+    assert capsys.readouterr().err == "stopped; what is finished is kept, run the same command again to go on\n"
 
 
 def test_other_exceptions_are_not_swallowed():

@@ -204,7 +204,7 @@ def test_two_runs_at_once(run, prepared):
         pass  # whoever held it has ended, however
 
 
-STOPPED = "stopped; finished shards are kept, run the same command again to go on\n"
+STOPPED = "stopped; what is finished is kept, run the same command again to go on\n"
 
 
 @pytest.mark.parametrize(
