@@ -167,9 +167,13 @@ def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
     Raises:
         ConfigError: One line that names the first key that is unknown, ill-typed or impossible.
     """
-    sections, preset = _read(path)
+    sections, name, preset = _read(path)
     merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
-    return parse_section(TrainingParams, "", merged)
+    try:
+        return parse_section(TrainingParams, "", merged)
+    except ConfigError as error:
+        # Without the preset they were right.
+        raise ConfigError(str(error).replace("params.yaml ", f"params.yaml presets.{name}.", 1)) from None
 
 
 def preset_text(path: Path = Path("params.yaml")) -> str:
@@ -178,13 +182,13 @@ def preset_text(path: Path = Path("params.yaml")) -> str:
     Raises:
         ConfigError: As `load_training_params`.
     """
-    sections, preset = _read(path)
+    _, name, preset = _read(path)
     values = [f"{section}.{key}={value}" for section, own in preset.items() for key, value in own.items()]
-    return f"train.preset {sections['train']['preset']}: {', '.join(values)}" if values else ""
+    return f"train.preset {name}: {', '.join(values)}" if values else ""
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the sections, and the values of the preset for them."""
+def _read(path: Path) -> tuple[dict[str, Any], str, dict[str, dict[str, Any]]]:
+    """Return the sections, the name of the preset, and its values for them."""
     values = read_yaml(path)
     sections = {key: values[key] for key in TrainingParams.model_fields if key in values}
     name = parse_section(TrainingParams, "", sections).train.preset
@@ -197,4 +201,4 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
             raise ConfigError(
                 f"{path.name} presets.{name}.{section}: expected no {key}, for dvc.yaml reads {section}.{key} itself; set that"
             )
-    return sections, preset
+    return sections, name, preset

@@ -21,7 +21,7 @@ from audioprep.model.archs.registry import ARCHS
 from audioprep.model.archs.trunk import Sides
 from audioprep.model.ast_front_end import ast_differences, ast_front
 from audioprep.model.nets import Classifier, Front, Outputs
-from audioprep.model.panns_front_end import FRONT_END_PREFIXES, front_end_differences
+from audioprep.model.panns_front_end import FRONT_END_PREFIXES, differences_from, front_end_differences, settings_of
 
 # About so many frames go into resnet8, unless model.frame_pool says otherwise.
 _POOLED_FRAMES = 125
@@ -167,7 +167,13 @@ def start_from(
         ModelError: The file cannot be read, its names or shapes are not this network's, its weights have seen tested clips, or
             a body that is to be frozen was trained on other features.
     """
-    loaded, trunk = (_read_folder(path, features) if path.is_dir() else _read(path)), classifier.trunk
+    trunk = classifier.trunk
+    if path.is_dir() and trunk.config is None:
+        raise ModelError(
+            f"model.init_checkpoint {path}: expected a checkpoint of this network, got a folder; name a file in it, or set "
+            "model.arch=ast_pretrained"
+        )
+    loaded = _read_folder(path, features) if path.is_dir() else _read(path)
     _check_unseen(path, loaded, tested)
     # Both layouts have the trunk under `model`; a bare state dict is accepted too.
     weights = dict(loaded.get("model", loaded))
@@ -177,9 +183,9 @@ def start_from(
     if path.is_dir() or _decides_on_others(loaded, classes) or _has_other_head(weights, own, trunk.head_name):
         weights |= {name: value for name, value in own.items() if name.startswith(f"{trunk.head_name}.")}
     weights = {name: value for name, value in own.items() if name.startswith("pool.")} | weights
-    _check_same_layout(path, weights, own)
+    _check_same_layout(path, loaded, weights, own)
     if features is not None:
-        _check_front_end(path, front_end, features, classifier.front, freeze=freeze)
+        _check_features(path, loaded, front_end, features, classifier.front, freeze=freeze)
     trunk.load_state_dict(weights)
     mean_M = classifier.front.mean_M
     front = loaded.get("front", {"mean_M": torch.zeros_like(mean_M), "std_M": torch.ones_like(mean_M)})
@@ -247,6 +253,11 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _rule(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the network that a checkpoint of ours says it is; nothing of others."""
+    return dict(json.loads(loaded.get("about", "{}")).get("rule", {}))
+
+
 def _meta(loaded: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a checkpoint of ours says of its training; nothing of others."""
     return dict(json.loads(loaded.get("about", "{}")).get("meta", {}))
@@ -294,12 +305,24 @@ def _published_config(rule: ModelRule) -> Mapping[str, Any] | None:
     return dict(about.get("config") or {})
 
 
-def _check_front_end(
-    path: Path, front_end: Mapping[str, Tensor], features: Mapping[str, Any], front: Front, *, freeze: bool
+def _check_features(
+    path: Path,
+    loaded: Mapping[str, Any],
+    front_end: Mapping[str, Tensor],
+    features: Mapping[str, Any],
+    front: Front,
+    *,
+    freeze: bool,
 ) -> None:
-    differences = ast_differences(path, features) if path.is_dir() else front_end_differences(front_end, features)
-    if front.per_clip and (path.is_dir() or front_end):
-        differences.append("model.normalise: corpus, got clip")
+    is_ours = bool(_rule(loaded))
+    if path.is_dir():
+        differences = ast_differences(path, features)
+    else:
+        differences = _own_differences(loaded, features) if is_ours else front_end_differences(front_end, features)
+    normalise = _rule(loaded).get("normalise", "corpus" if path.is_dir() or front_end else None)
+    own_normalise = "clip" if front.per_clip else "corpus"
+    if normalise not in (None, own_normalise):
+        differences.append(f"model.normalise: {normalise}, got {own_normalise}")
     if not differences:
         return
     line = f"model.init_checkpoint {path}: expected the features that it was trained on, {'; '.join(differences)}"
@@ -308,13 +331,32 @@ def _check_front_end(
     say(f"{line}; training goes on, the closer the better")
 
 
-def _check_same_layout(path: Path, weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+def _own_differences(loaded: Mapping[str, Any], features: Mapping[str, Any]) -> list[str]:
+    """Return in what the features at hand differ from those that a checkpoint of ours was trained on, one text a parameter."""
+    known = _meta(loaded).get("features")
+    if known is None:
+        return []
+    if known["kind"] != features["kind"]:
+        return [f"model.features: {known['kind']}, got {features['kind']}"]
+    # How coarse they are stored is nothing to learn from.
+    expected = {name: value for name, value in settings_of(known).items() if not name.endswith(".dtype")}
+    return differences_from(expected, features)
+
+
+def _check_same_layout(
+    path: Path, loaded: Mapping[str, Any], weights: dict[str, Tensor], own: dict[str, Tensor]
+) -> None:
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [name for name in sorted(own.keys() & weights.keys()) if own[name].shape != weights[name].shape]
-    problems = [f"without {name}" for name in missing[:1]] + [f"with {name}" for name in unknown[:1]]
+    problems = [f"one without {name}" for name in missing[:1]] + [f"one with {name}" for name in unknown[:1]]
     problems += [f"{name} of shape {list(weights[name].shape)} for {list(own[name].shape)}" for name in other[:1]]
-    if problems:
-        raise ModelError(
-            f"model.init_checkpoint {path}: expected the layout of model.arch, got one {', '.join(problems)} "
-            f"({len(missing) + len(unknown) + len(other)} differences); choose the arch, width and pool of that checkpoint"
-        )
+    if not problems:
+        return
+    found, choose = ", ".join(problems), "choose the arch, width and pool of that checkpoint"
+    if rule := _rule(loaded):
+        found = f"that of {rule['arch']} with width {rule['width']} and pool {rule['pool']}, {found}"
+        choose = f"set model.arch={rule['arch']}, and width and pool so"
+    raise ModelError(
+        f"model.init_checkpoint {path}: expected the layout of model.arch, got {found} "
+        f"({len(missing) + len(unknown) + len(other)} differences); {choose}"
+    )

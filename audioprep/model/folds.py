@@ -18,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,10 @@ def train_folds(
     work = work / _fingerprint(data, split, model, train)[:32]
     jobs = [FoldJob(data, split, model, train, fold, work) for fold in folds]
     todo = [job for job in jobs if not job.record.exists()]
-    epochs = _run(todo)
-    label, total = f"train {data.name} ({counted(len(todo), 'fold')})", len(todo) * train.epochs
+    if any(path.exists() for job in jobs for path in (job.record, job.state)):
+        say(f"{data.name}: goes on where an earlier run was ended; its epochs are counted first")
+    epochs = chain(_finished(jobs), _run(todo))
+    label, total = f"train {data.name} ({counted(len(jobs), 'fold')})", len(jobs) * train.epochs
     for _ in track(epochs, label, total, "epoch", EpochNotes()):
         pass
     records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
@@ -176,6 +179,13 @@ class EpochNotes:
             self._valid[fold] = row["valid_accuracy"]
         valid = f", valid {self._valid[fold]:.0%}" if fold in self._valid else ""
         return f"fold {fold} loss {row['train_loss']:.2f}{valid}"
+
+
+def _finished(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the history of folds that an earlier, killed run has finished."""
+    for job in jobs:
+        if job.record.exists():
+            yield from json.loads(job.record.read_text(encoding="utf-8"))["history"]
 
 
 def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:

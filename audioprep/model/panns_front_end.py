@@ -70,18 +70,23 @@ def front_end_differences(weights: Mapping[str, Tensor], features: Mapping[str, 
 
 
 def differences_from(expected: Mapping[str, Any], features: Mapping[str, Any]) -> list[str]:
-    """Return in what log-mel features differ from what is expected, by the names of params.yaml, one text a parameter."""
+    """Return in what features differ from what is expected, by the names of params.yaml, one text a parameter."""
     own = settings_of(features)
-    return [f"{name}: {_text(value)}, got {_text(own[name])}" for name, value in expected.items() if own[name] != value]
+    return [
+        f"{name}: {_text(value)}, got {_text(own.get(name))}"
+        for name, value in expected.items()
+        if own.get(name) != value
+    ]
 
 
 def settings_of(features: Mapping[str, Any]) -> dict[str, Any]:
     """Return rate and rule of the features by the names that they have in params.yaml."""
-    settings = {"resample.rate_hz": features["rate_hz"]}
-    settings |= {f"features.logmel.{name}": value for name, value in features["rule"].items()}
-    if settings["features.logmel.fmax_hz"] is None:
-        settings["features.logmel.fmax_hz"] = features["rate_hz"] / 2
-    return settings
+    rule = dict(features["rule"])
+    if rule.get("fmax_hz", 0) is None:
+        rule["fmax_hz"] = features["rate_hz"] / 2
+    return {"resample.rate_hz": features["rate_hz"]} | {
+        f"features.{features['kind']}.{name}": value for name, value in rule.items()
+    }
 
 
 def _has_filters(weights: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:

@@ -81,7 +81,7 @@ def test_presets_are_checked_as_what_they_stand_for(tmp_path: Path) -> None:
             match=rf"presets.big.{section}: expected no {key}, for dvc.yaml reads {section}.{key} itself; set",
         ):
             load(tmp_path, f"train: {{preset: big}}\npresets: {{big: {{{section}: {{{key}: {value}}}}}}}")
-    with pytest.raises(ConfigError, match=r"params.yaml train.epochs: expected .*, got 0"):
+    with pytest.raises(ConfigError, match=r"params.yaml presets.big.train.epochs: expected .*, got 0"):
         load(tmp_path, "train: {preset: big}\npresets: {big: {train: {epochs: 0}}}")
 
 

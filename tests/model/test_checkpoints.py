@@ -151,13 +151,58 @@ def test_a_head_for_as_many_other_classes_is_new(tmp_path: Path) -> None:
             r"expected the layout of model.arch, got one without conv_block1.bn2.bias, conv_block1.conv1.weight of",
         ),
         ("cnn6", 40, r"bn0.bias of shape \[64\] for \[40\] \(4 differences\)"),
-        ("resnet8", 64, r"got one without blocks.0.bn1.bias, with bn0.bias"),
+        ("resnet8", 64, r"got one without blocks.0.bn1.bias, one with bn0.bias"),
     ],
 )
 def test_another_layout_is_refused(tmp_path: Path, arch: str, num_bins: int, match: str) -> None:
     published(tmp_path / "a.pth")
     with pytest.raises(ModelError, match=match):
         start_from(build(ModelRule(arch=arch), Shapes(64, num_bins, 10)), tmp_path / "a.pth")
+
+
+def test_another_network_of_ours_is_named(tmp_path: Path) -> None:
+    rule, shapes = ModelRule(width=4), Shapes(64, 64, 10)
+    save_checkpoint(tmp_path / "own.pt", build(rule, shapes), rule, shapes, {})
+    with pytest.raises(
+        ModelError, match=r"got that of resnet8 with width 4 and pool max_mean, .*; set model.arch=resnet8, and width"
+    ):
+        start_from(build(CNN6, shapes), tmp_path / "own.pt")
+
+
+LOGMEL = {"kind": "logmel", "rate_hz": 16000, "rule": LogmelRule(n_mels=64).model_dump(mode="json")}
+
+
+@pytest.mark.parametrize(
+    ("features", "difference"),
+    [
+        ({**LOGMEL, "kind": "mfcc"}, "model.features: logmel, got mfcc"),
+        ({**LOGMEL, "rate_hz": 32000}, "resample.rate_hz: 16000, got 32000; features.logmel.fmax_hz: 8000, got 16000"),
+        ({**LOGMEL, "rule": {**LOGMEL["rule"], "fmin_hz": 20.0}}, "features.logmel.fmin_hz: 50, got 20"),
+        ({**LOGMEL, "rule": {**LOGMEL["rule"], "dtype": "int8"}}, None),
+        (LOGMEL, None),
+    ],
+)
+def test_features_of_own_checkpoints_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], features: dict[str, Any], difference: str | None
+) -> None:
+    rule, shapes = ModelRule(width=4), Shapes(64, 64, 10)
+    save_checkpoint(tmp_path / "own.pt", build(rule, shapes), rule, shapes, {"features": LOGMEL})
+    classifier = build(rule, shapes)
+    start_from(classifier, tmp_path / "own.pt", features)
+    said = capsys.readouterr().out.replace("\n", " ")
+    if difference is None:
+        assert said == ""
+    else:
+        assert difference in said
+        with pytest.raises(ModelError, match=rf"{difference}; set them so, or model.freeze=false"):
+            start_from(classifier, tmp_path / "own.pt", features, freeze=True)
+
+
+def test_another_normalisation_of_own_checkpoints_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rule, shapes = ModelRule(width=4), Shapes(64, 64, 10)
+    save_checkpoint(tmp_path / "own.pt", build(rule, shapes), rule, shapes, {"features": LOGMEL})
+    start_from(build(rule.model_copy(update={"normalise": "clip"}), shapes), tmp_path / "own.pt", LOGMEL)
+    assert "model.normalise: corpus, got clip" in capsys.readouterr().out
 
 
 def test_a_pool_that_changes_the_first_linear_layer_is_another_layout(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_no_output_depends_on_how_long_it_took(
 
 
 def test_finished_folds_are_kept_for_the_next_run(
-    toy: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+    toy: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained = []
     train_one = folds._train_one
@@ -95,8 +95,10 @@ def test_finished_folds_are_kept_for_the_next_run(
     with pytest.raises(KeyboardInterrupt):
         train_folds(toy, SPLIT, SMALL_MODEL, wanted, tmp_path / "work", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    assert "goes on" not in capsys.readouterr().out
     train_folds(toy, SPLIT, SMALL_MODEL, wanted, tmp_path / "work", tmp_path / "out")
     assert trained == [1, 2, 2]
+    assert "toy: goes on where an earlier run was ended; its epochs are counted first" in capsys.readouterr().out
 
 
 def test_what_decides_the_weights_is_in_the_fingerprint(toy: Path, tmp_path: Path) -> None:
