@@ -102,7 +102,7 @@ def reason_of(error: BaseException) -> str:
 
 def summarise(where: str, failures: Sequence[str], remedy: str) -> str:
     """Return the one line that reports a whole batch: the count, the first five, and what to do."""
-    first = "; ".join(failures[:5])
+    first = "; ".join(failure.removesuffix(".") for failure in failures[:5])
     more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
     return f"{where}: {len(failures)} failed: {first}{more}; {remedy}"
 

@@ -18,7 +18,7 @@ def test_unknown_name_lists_the_choices_and_suggests_the_nearest(name, hint):
 
 def test_summarise_counts_all_and_shows_five():
     assert summarise("run", list("abcdefg"), "mend them") == "run: 7 failed: a; b; c; d; e; and 2 more; mend them"
-    assert summarise("run", ["a"], "mend it") == "run: 1 failed: a; mend it"
+    assert summarise("run", ["a."], "mend it") == "run: 1 failed: a; mend it"
 
 
 def test_audio_error_survives_the_way_between_processes():

@@ -68,6 +68,8 @@ def compare(first: Path, second: Path) -> Comparison:
     rows = [(metric, values_a, values_b), *zip(_others(a), _others(a).values(), _others(b).values(), strict=True)]
     is_sure = (low > 0 or high < 0) and (a.is_multi_label or counts["p_value"] < _SIGNIFICANT)
     verdict = _verdict(metric, values_b - values_a, low, high, num_groups, is_sure=is_sure)
+    if np.array_equal(a.scores_KL, b.scores_KL):
+        verdict = "the predictions are the same"
     return Comparison(metric, rows, values_b - values_a, low, high, num_groups, counts, verdict)
 
 

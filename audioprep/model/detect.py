@@ -229,8 +229,8 @@ def _scores(data: Path, classes: Sequence[str], events: Events, truth: Events) -
     of_tested = {name: truth.get(name, ()) for name in events}
     if not any(of_tested.values()):
         raise ModelError(
-            f"events: expected true events of the {len(events)} tested clips, got none of {len(truth)} others; their "
-            "recording_id is the id of a clip"
+            f"events: expected true events of the {len(events)} tested clips, such as {next(iter(events))}, got those of "
+            f"{len(truth)} others, such as {next(iter(truth), 'none')}; recording_id must be the id of a clip"
         )
     facts = read_table(data / "audio" / "facts.parquet", ["id", "duration_s"])
     duration_s = dict(zip(facts["id"].to_pylist(), facts["duration_s"].to_pylist(), strict=True))

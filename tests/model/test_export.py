@@ -115,7 +115,8 @@ def test_the_gate_counts_what_it_says() -> None:
     int8_KL = fp32_KL[[0, 1, 2, 2]]
     gate = judge(fp32_KL, int8_KL, np.eye(4, dtype=bool))
     assert (gate["accuracy_fp32"], gate["accuracy_int8"], gate["agreement"]) == (1.0, 0.75, 0.75)
-    assert not passes(gate, ExportRule(max_accuracy_drop=0.24, min_agreement=0.5))
+    assert passes(gate, ExportRule(max_accuracy_drop=0.0, min_agreement=0.5)), "one clip of four"
+    assert not passes({**gate, "num_clips": 8}, ExportRule(max_accuracy_drop=0.24, min_agreement=0.5))
     assert not passes(gate, ExportRule(max_accuracy_drop=0.5, min_agreement=0.76))
     assert passes(gate, ExportRule(max_accuracy_drop=0.25, min_agreement=0.75))
 
