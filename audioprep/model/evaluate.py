@@ -106,7 +106,7 @@ def evaluate(data: Path, checkpoints: Path, out: Path, rule: EvaluateRule) -> di
         predictions=predictions,
         curves=curves,
         training=training,
-        about={"rule": first.rule.model_dump(), "meta": first.meta, "shapes": vars(first.shapes)},
+        about=_about(corpus, first, rule),
         heard=listen(data, corpus, predictions),
         augmented=trained_on,
         copied=copied(data, first, [clip["id"] for clip in trained_on]),
@@ -244,6 +244,18 @@ def _calibrated(folds: list[_Fold]) -> npt.NDArray[np.float64] | None:
     return np.concatenate(parts) if len(parts) == len(folds) else None
 
 
+def _about(corpus: Corpus, checkpoint: Checkpoint, rule: EvaluateRule) -> dict[str, Any]:
+    """Return what the page says of network, split and evaluation beside their numbers."""
+    return {
+        "rule": checkpoint.rule.model_dump(),
+        "meta": checkpoint.meta,
+        "shapes": vars(checkpoint.shapes),
+        "evaluation": rule.model_dump(include={"num_shifts", "calibrate"}),
+        "num_folds": len(corpus.roles),
+        "num_prepared": len(set(corpus.recordings or corpus.ids)),
+    }
+
+
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -254,7 +266,7 @@ def _tell(name: str, out: Path, head: dict[str, Any], folds: list[_Fold], rule: 
         say(
             f"{name}: no temperature for fold {', '.join(bare)}: no clips to validate that the weights were not fitted on"
         )
-    main = f"mAP {head['map']:.3f}" if "map_std" in head else f"accuracy {head['accuracy']:.2%}"
+    main = f"mAP {head['map']:.3f}" if "accuracy" not in head else f"accuracy {head['accuracy']:.2%}"
     num_windows = sum(len(fold.windows_W) for fold in folds)
     main += f" of {head['num_clips']} recordings in {num_windows} windows" if num_windows > head["num_clips"] else ""
     say(

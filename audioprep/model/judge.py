@@ -208,8 +208,9 @@ def _finite_mean(values: Sequence[float] | Doubles) -> float:
 
 
 def _deviation(values: Sequence[float]) -> float:
+    """Return how far values lie apart; NaN where there are not two."""
     kept = [value for value in values if math.isfinite(value)]
-    return float(np.std(kept, ddof=1)) if len(kept) > 1 else 0.0
+    return float(np.std(kept, ddof=1)) if len(kept) > 1 else math.nan
 
 
 def _row_means(values_BL: Doubles) -> Doubles:

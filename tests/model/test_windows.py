@@ -65,8 +65,9 @@ def test_recordings_are_the_headline_and_windows_are_beside_it(of_windows: Path,
         assert details["windows"][name] == alone[name]
     assert "windows" not in json.loads((report / "details.json").read_text())
     page = (of_windows / "report.html").read_text()
-    assert "12 recordings, each" in page
+    assert "folds 1, 2 of 5: 12 of the 30 prepared recordings, each" in page
     assert f"the 24 windows on their own: {100 * alone['accuracy']:.1f} %" in page
+    assert '>recordings</th><th scope="col" class="right">windows fitted on</th>' in page
 
 
 def test_temperature_is_fitted_on_recordings_and_parts_are_known_by_them(of_windows: Path, report: Path) -> None:

@@ -75,7 +75,7 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
         parts.append(f'<polyline class="line {line.style}"{key} points="{path}">{title_of}</polyline>')
         # A line of one point would not be seen.
         if "dots" in line.style.split() or len(places) == 1:
-            parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
+            parts += [f'<circle class="dot {line.style}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places]
     return "".join([*parts, "</svg>"])
 
 

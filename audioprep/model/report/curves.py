@@ -38,14 +38,14 @@ def rate_chart(history: History) -> str:
     return line_chart(lines, x_label="epoch", title="Learning rate over epochs")
 
 
-def accuracy_chart(history: History) -> str:
-    """Return the validation accuracy over epochs, likewise; nothing where nothing was validated."""
+def accuracy_chart(history: History, title: str) -> str:
+    """Return the validation accuracy over epochs, likewise, by what it is called; nothing where nothing was validated."""
     valid = _per_fold(history, "valid_accuracy")
     if not valid:
         return ""
     lines = [Line(f"fold {fold}, validation", points, "faint second") for fold, points in valid.items()]
     lines.append(Line("validation, mean of the folds", mean_line(list(valid.values())), "second"))
-    return line_chart(lines, x_label="epoch", title="Validation accuracy over epochs", is_share=True)
+    return line_chart(lines, x_label="epoch", title=f"{title} over epochs", is_share=True)
 
 
 def calibration_chart(bins: Sequence[Mapping[str, float]]) -> str:
@@ -85,7 +85,7 @@ def robustness_chart(conditions: Mapping[str, Mapping[str, float]], head: Mappin
         conditions: The numbers of each, by its name.
         head: Those of the clips as they are.
     """
-    name = "map" if "map_std" in head else "accuracy"
+    name = "accuracy" if "accuracy" in head else "map"
     noises: dict[str, list[Point]] = {}
     for condition, row in conditions.items():
         if match := _NOISE.fullmatch(condition):

@@ -44,7 +44,8 @@ class Results:
         predictions: Of all folds.
         curves: Their `roc` and `pr` curves.
         training: What `train.json` holds.
-        about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`.
+        about: `rule` (the model's), `meta` (the checkpoint's: dataset, split, labels, features), `shapes`, `evaluation` (how
+            clips were scored), and of the split `num_folds` and `num_prepared`, its clips or recordings.
         heard: What `listen` returns.
         augmented: What `augmented` returns.
         copied: What `copied` returns.
@@ -77,6 +78,7 @@ def write_report(path: Path, data: Path, results: Results) -> None:
     counts_LL = _confusion(predictions) if is_single else None
     history = _read_history(results.history)
     summary = _read_json(data / "card" / "summary.json")
+    valid_name = "Validation accuracy" if is_single else "Likeliest label is right, validation"
     page = (
         _environment()
         .get_template(_TEMPLATE)
@@ -86,6 +88,7 @@ def write_report(path: Path, data: Path, results: Results) -> None:
             head=results.head,
             details=details,
             training=results.training,
+            tested=_folds(results.training["folds"], results.about["num_folds"]),
             about=results.about,
             bin_marks=_bin_marks(results.about["meta"]["features"]),
             heard=results.heard,
@@ -95,12 +98,14 @@ def write_report(path: Path, data: Path, results: Results) -> None:
             if counts_LL is not None and len(classes) <= _MAX_CLASSES_IN_MATRIX
             else [],
             has_numbers=len(classes) <= _MAX_CLASSES_WITH_NUMBERS,
-            confusions=[] if counts_LL is None else _confusions(counts_LL, classes),
+            confusions=_confusions(counts_LL, classes),
+            calibration=results.calibration,
             thresholds=_thresholds(results.calibration),
             parts=[_part(name, rows) for name, rows in details["per_group"].items()],
             loss_chart=curves.loss_chart(history),
             rate_chart=curves.rate_chart(history),
-            accuracy_chart=curves.accuracy_chart(history),
+            valid_name=valid_name,
+            accuracy_chart=curves.accuracy_chart(history, valid_name),
             calibration_chart=curves.calibration_chart(details["calibration"]),
             curves=curves.ranking_charts(results.curves, details["per_class"]),
             robustness_chart=curves.robustness_chart(details["robustness"], results.head),
@@ -138,14 +143,26 @@ def _matrix(counts_LL: npt.NDArray[np.int64], labels: Sequence[str]) -> list[dic
     return rows
 
 
-def _confusions(counts_LL: npt.NDArray[np.int64], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the pairs of classes that are confused most often."""
-    pairs = [
-        {"truth": labels[row], "predicted": labels[column], "count": int(counts_LL[row, column])}
-        for row, column in np.argwhere(counts_LL)
-        if row != column
-    ]
-    return sorted(pairs, key=lambda pair: (-pair["count"], pair["truth"], pair["predicted"]))[:_NUM_CONFUSIONS]
+def _confusions(counts_LL: npt.NDArray[np.int64] | None, labels: Sequence[str]) -> dict[str, Any]:
+    """Return the pairs of classes that are confused most often, and how many more there are."""
+    pairs = (
+        []
+        if counts_LL is None
+        else [
+            {"truth": labels[row], "predicted": labels[column], "count": int(counts_LL[row, column])}
+            for row, column in np.argwhere(counts_LL)
+            if row != column
+        ]
+    )
+    pairs.sort(key=lambda pair: (-pair["count"], pair["truth"], pair["predicted"]))
+    return {"rows": pairs[:_NUM_CONFUSIONS], "num_more": max(len(pairs) - _NUM_CONFUSIONS, 0)}
+
+
+def _folds(tested: Sequence[int], num_folds: int) -> str:
+    """Return which folds of a split were tested: `folds 1, 3 of 5`."""
+    if len(tested) == num_folds > 1:
+        return f"all {num_folds} folds"
+    return f"{'folds' if len(tested) > 1 else 'fold'} {', '.join(map(str, tested))} of {num_folds}"
 
 
 def _bin_marks(features: Mapping[str, Any]) -> dict[str, str]:

@@ -40,8 +40,8 @@ def test_names_of_classes_are_escaped() -> None:
 
 
 def test_what_was_not_validated_has_no_chart() -> None:
-    assert "polyline" in curves.accuracy_chart(HISTORY)
-    assert curves.accuracy_chart(HISTORY[:1]) == ""
+    assert 'aria-label="Right over epochs"' in curves.accuracy_chart(HISTORY, "Right")
+    assert curves.accuracy_chart(HISTORY[:1], "Right") == ""
     assert "validation" not in curves.loss_chart(HISTORY[:1])
     assert "polyline" in curves.rate_chart(HISTORY)
 
@@ -54,11 +54,18 @@ def test_noise_at_several_levels_is_a_curve() -> None:
     for x, _ in points_of(found["svg"]):
         assert 46 <= x <= 506
     assert ">-5</text>" in found["svg"]
+    dots = re.findall(r'<circle class="dot (\w+)', found["svg"])
+    assert dots == ["main"] * 2 + ["second"] * 2
+
+
+def test_noise_is_shown_of_one_fold_of_several_labels_too() -> None:
+    conditions = {f"white noise, {snr} dB": {"map": 0.5} for snr in (20, -5)}
+    assert curves.robustness_chart(conditions, {"map": 0.9}) is not None
 
 
 @pytest.mark.parametrize("conditions", [{}, {"white noise, 20 dB": {"map": 0.5}}, {"reverb, 1 s": {"map": 0.5}}])
 def test_one_level_is_no_curve(conditions: dict[str, dict[str, float]]) -> None:
-    assert curves.robustness_chart(conditions, {"map": 0.9, "map_std": 0.0}) is None
+    assert curves.robustness_chart(conditions, {"map": 0.9}) is None
 
 
 def test_points_on_a_straight_way_are_left_out() -> None:

@@ -5,15 +5,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from model.corpora import SPLIT
 from steps.card_corpus import write_corpus
 
 from audioprep.config.training import EvaluateRule
 from audioprep.io.audio import encode_flac
+from audioprep.model import evaluate as evaluation
 from audioprep.model.evaluate import evaluate
+from audioprep.model.report import page as module
 from audioprep.model.report.charts import MAX_BARS, Line, histogram, line_chart, mean_line, size_chart
 from audioprep.steps.card.page import card
 
+NOTHING = "\N{EN DASH}"
 VOID = {"meta", "br", "link", "img"}
 ADDRESS = re.compile(r"""(?:src|href)=["']?([^"' >]*)""")
 
@@ -78,6 +83,17 @@ def test_clips_of_several_labels_have_their_own_page(several_report: Path) -> No
     assert "threshold" in page
     for row in details["per_class"].values():
         assert f"{row['average_precision']:.3f}" in page
+    assert "<h3>Likeliest label is right, validation</h3>" in page
+    assert "Validation accuracy" not in page
+
+
+def test_a_label_has_the_threshold_that_it_passed(
+    several: Path, several_checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "best_thresholds", lambda truth_KL, _: np.full(truth_KL.shape[1], 0.01))
+    page = reported(several, several_checkpoints, tmp_path / "out")
+    assert re.search(r'<span class="pill bad">[\d.]+ %, threshold 1.0 %</span>', page)
+    assert re.search(r'<span class="pill">[\d.]+ %, threshold 1.0 %</span>', page)
 
 
 def test_the_page_says_what_was_measured(page: str, report: Path) -> None:
@@ -96,6 +112,66 @@ def reported(data: Path, checkpoints: Path, out: Path) -> str:
     page = (out / "report.html").read_text()
     check_alone(page)
     return page
+
+
+def test_one_fold_of_several_is_named(toy: Path, checkpoints: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoints, tmp_path / "checkpoints")
+    path = tmp_path / "checkpoints/train.json"
+    training = json.loads(path.read_text())
+    path.write_text(json.dumps(training | {"folds": [2], "per_fold": training["per_fold"][1:]}))
+    page = reported(toy, tmp_path / "checkpoints", tmp_path / "out")
+    assert "split official-5fold, fold 2 of 5: 12 of the 60 prepared clips, each scored" in page
+    assert "</b><span>fold 2 of 5</span>" in page
+    assert "mean of 1 fold" not in page
+    assert "pooled over the folds" not in page
+
+
+@pytest.mark.parametrize(
+    ("folds", "num_folds", "said"),
+    [((1,), 1, "fold 1 of 1"), ((3,), 5, "fold 3 of 5"), ((1, 3), 5, "folds 1, 3 of 5"), ((2, 1), 2, "all 2 folds")],
+)
+def test_tested_folds_are_named_unless_they_are_all(folds: tuple[int, ...], num_folds: int, said: str) -> None:
+    assert module._folds(folds, num_folds) == said
+
+
+def test_the_page_says_how_it_was_evaluated(page: str) -> None:
+    assert '<th scope="row">tested</th><td>folds 1, 2 of 5</td>' in page
+    assert '<th scope="row">evaluation</th><td class="clip">num_shifts 1 · calibrate True</td>' in page
+
+
+def test_a_class_without_tested_clips_has_no_numbers(data: Path, checkpoints: Path, tmp_path: Path) -> None:
+    path = data / f"splits/{SPLIT}.parquet"
+    table = pq.read_table(path)
+    for name in ("fold1", "fold2"):
+        pairs = zip(table[name].to_pylist(), table["labels"].to_pylist(), strict=True)
+        roles = ["unused" if (role, labels) == ("test", ["siren"]) else role for role, labels in pairs]
+        table = table.set_column(table.column_names.index(name), name, [roles])
+    pq.write_table(table, path)
+    page = reported(data, checkpoints, tmp_path / "out")
+    row = next(
+        line for line in page.splitlines() if '<th scope="row">siren</th><td class="right" data-value="0">' in line
+    )
+    assert re.findall(r">([^<>]+)</td>", row) == ["0", *[NOTHING] * 5]
+    assert (
+        f"{NOTHING}: no tested clips; macro F1 counts such a class as 0 where it was given to any, balanced accuracy"
+        in page
+    )
+    assert "hardest are drawn" not in page
+
+
+def test_confusions_that_are_not_listed_are_counted(
+    noisy_run: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_NUM_CONFUSIONS", 1)
+    page = reported(*noisy_run, tmp_path / "out")
+    counts = map(int, re.findall(r'title="\w+ taken for \w+: (\d+)', page))
+    num_kinds = sum(int(count) > 0 for place, count in enumerate(counts) if place % 4)
+    assert f"and {num_kinds - 1} more</p>" in page
+
+
+def test_legends_name_what_is_drawn(page: str) -> None:
+    assert '<i class="dot second"></i>at their mean probability' in page
+    assert "dark:" not in page
 
 
 def finding(kind: str, severity: str, known: str = "", **others: object) -> dict[str, object]:
@@ -179,6 +255,19 @@ def test_the_data_is_shown_where_there_is_a_card(data: Path, checkpoints: Path, 
     for title in ("Clips of each class", "Clips by duration", "Clips by loudness"):
         assert f"<h3>{title}</h3><svg" in page
     assert '<th scope="row">valid</th>' in page
+
+
+@pytest.mark.parametrize(("sizes", "said"), [((40, 40), "<span>40 clips"), ((40, 1200), "<span>40 to 1,200 clips")])
+def test_classes_of_one_size_have_no_range(
+    data: Path, checkpoints: Path, tmp_path: Path, sizes: tuple[int, int], said: str
+) -> None:
+    layout = write_corpus(tmp_path / "cards")
+    card(layout)
+    shutil.copytree(layout.data / "card", data / "card")
+    path = data / "card/summary.json"
+    classes = [{"label": f"c{size}", "clips": size, "hours": 0.1} for size in reversed(sizes)]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"is_multi_label": False, "classes": classes}))
+    assert said + " each" in reported(data, checkpoints, tmp_path / "out")
 
 
 def test_a_chart_keeps_its_points_inside() -> None:
