@@ -168,7 +168,8 @@ def test_what_cannot_be_done_is_said_in_one_line(root: Path, tmp_path: Path) -> 
     with pytest.raises(ModelError, match=r"events: expected a trained fold of \[1, 2\], got 3; choose one of them"):
         found_in(root, fold=3)
     with pytest.raises(
-        ModelError, match=r"expected true events of the \d+ tested clips, such as \S+, got those of 1 others, such as \S+; rec"
+        ModelError,
+        match=r"expected true events of the \d+ tested clips, such as \S+, got those of 1 others, such as \S+; rec",
     ):
         found_in(root, truth={"elsewhere": [Event(0.0, 1.0, "bell")]})
     first = next(iter(found_in(root).events))

@@ -140,7 +140,9 @@ def test_folders_that_are_not_one_are_refused(folder: Path, tmp_path: Path) -> N
 
 
 def test_another_network_does_not_take_a_folder(folder: Path) -> None:
-    with pytest.raises(ModelError, match=r"expected a checkpoint of this network, got a folder; name a file in it, or se"):
+    with pytest.raises(
+        ModelError, match=r"expected a checkpoint of this network, got a folder; name a file in it, or se"
+    ):
         start_from(build(ModelRule(arch="ast"), SHAPES), folder)
 
 
