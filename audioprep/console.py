@@ -44,9 +44,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    console.print(
-        Text(title, style="italic"), soft_wrap=True
-    )  # a title of the table would be wrapped at the table's width
+    # A title of the table would be wrapped at the table's width.
+    console.print(Text(title, style="italic"), soft_wrap=True)
     console.print(table)
 
 

@@ -169,11 +169,8 @@ def load_training_params(path: Path = Path("params.yaml")) -> TrainingParams:
     """
     sections, name, preset = _read(path)
     merged = {**sections, **{key: {**(sections.get(key) or {}), **own} for key, own in preset.items()}}
-    try:
-        return parse_section(TrainingParams, "", merged)
-    except ConfigError as error:
-        # Without the preset they were right.
-        raise ConfigError(str(error).replace("params.yaml ", f"params.yaml presets.{name}.", 1)) from None
+    # Without the preset the sections were right.
+    return parse_section(TrainingParams, f"presets.{name}", merged)
 
 
 def preset_text(path: Path = Path("params.yaml")) -> str:

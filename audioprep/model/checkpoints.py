@@ -253,14 +253,19 @@ def _read(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def _about(loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint of ours says of itself; nothing of others."""
+    return dict(json.loads(loaded.get("about", "{}")))
+
+
 def _rule(loaded: Mapping[str, Any]) -> dict[str, Any]:
     """Return the network that a checkpoint of ours says it is; nothing of others."""
-    return dict(json.loads(loaded.get("about", "{}")).get("rule", {}))
+    return dict(_about(loaded).get("rule", {}))
 
 
 def _meta(loaded: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a checkpoint of ours says of its training; nothing of others."""
-    return dict(json.loads(loaded.get("about", "{}")).get("meta", {}))
+    return dict(_about(loaded).get("meta", {}))
 
 
 def _check_unseen(path: Path, loaded: Mapping[str, Any], tested: Mapping[str, Any] | None) -> None:
@@ -301,8 +306,7 @@ def _published_config(rule: ModelRule) -> Mapping[str, Any] | None:
     path = Path(rule.init_checkpoint)
     if path.is_dir():
         return published_config(path)
-    about = json.loads(_read(path).get("about", "{}"))
-    return dict(about.get("config") or {})
+    return dict(_about(_read(path)).get("config") or {})
 
 
 def _check_features(
@@ -314,11 +318,12 @@ def _check_features(
     *,
     freeze: bool,
 ) -> None:
-    is_ours = bool(_rule(loaded))
     if path.is_dir():
         differences = ast_differences(path, features)
+    elif _rule(loaded):
+        differences = _own_differences(loaded, features)
     else:
-        differences = _own_differences(loaded, features) if is_ours else front_end_differences(front_end, features)
+        differences = front_end_differences(front_end, features)
     normalise = _rule(loaded).get("normalise", "corpus" if path.is_dir() or front_end else None)
     own_normalise = "clip" if front.per_clip else "corpus"
     if normalise not in (None, own_normalise):

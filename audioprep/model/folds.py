@@ -108,7 +108,7 @@ def train_folds(
     label, total = f"train {data.name} ({counted(len(jobs), 'fold')})", len(jobs) * train.epochs
     for _ in track(epochs, label, total, "epoch", EpochNotes()):
         pass
-    records = [json.loads(job.record.read_text(encoding="utf-8")) for job in jobs]
+    records = [_result(job) for job in jobs]
     fresh_folder(out)
     for job in jobs:
         shutil.copyfile(job.done, out / job.done.name)
@@ -185,7 +185,12 @@ def _finished(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
     """Yield the rows of the history of folds that an earlier, killed run has finished."""
     for job in jobs:
         if job.record.exists():
-            yield from json.loads(job.record.read_text(encoding="utf-8"))["history"]
+            yield from _result(job)["history"]
+
+
+def _result(job: FoldJob) -> dict[str, Any]:
+    """Return history and cost of a finished fold."""
+    return dict(json.loads(job.record.read_text(encoding="utf-8")))
 
 
 def _run(jobs: Sequence[FoldJob]) -> Iterator[dict[str, Any]]:
