@@ -11,6 +11,10 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]  # Windows has no last one
+_STOPPED = "stopped; what is finished is kept, run the same command again to go on"
 # More choices than this are not listed where one of them is near.
 _MAX_CHOICES = 12
 
@@ -61,6 +65,10 @@ class SplitError(AudioprepError):
 
 class ModelError(AudioprepError):
     """A model, a checkpoint or a bundle cannot be used as asked."""
+
+
+class DeviceError(AudioprepError):
+    """A microphone, a loudspeaker or a screen is missing, or cannot be used."""
 
 
 class ShareError(AudioprepError):
@@ -119,31 +127,35 @@ def _stop(number: int, _frame: object) -> None:
 
 
 @contextmanager
-def one_line_errors(*, debug: bool = False) -> Iterator[None]:
+def one_line_errors(*, debug: bool = False, stopped: str = _STOPPED) -> Iterator[None]:
     """Turn an error that the user can act on into one line on stderr and exit status 1; a traceback only when asked for.
 
     Ctrl-C, SIGTERM and a terminal that closes end with one line too, and with the status of what a signal ends.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
         if handler in (signal.SIG_DFL, signal.default_int_handler):  # not what nohup has set
             signal.signal(number, _stop)
     try:
         yield
+    except BrokenPipeError:  # whoever read what is printed wants no more
+        sys.stderr.close()
+        raise SystemExit(1) from None
     except (AudioprepError, OSError) as error:
         if debug:
             traceback.print_exc()
-        print(f"error: {_line(error)}", file=sys.stderr)
+        print(f"error: {line_of(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except (_Stopped, KeyboardInterrupt) as stop:
-        print("stopped; what is finished is kept, run the same command again to go on", file=sys.stderr)
+        print(stopped, file=sys.stderr)
         raise SystemExit(128 + (stop.args[0] if stop.args else signal.SIGINT)) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _line(error: AudioprepError | OSError) -> str:
+def line_of(error: AudioprepError | OSError) -> str:
+    """Return what the user is told of an error."""
     if isinstance(error, AudioprepError):
         return str(error)
     # A full disk, a folder that cannot be written: nothing of ours knows more than the system.

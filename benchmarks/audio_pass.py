@@ -28,7 +28,8 @@ from scipy.signal import sosfilt
 from suite import OURS, Apart, Contestant, Row, compared, median_ratio, report, take_turns
 from threadpoolctl import threadpool_limits
 
-from audioprep.dsp.loudness import k_weighting, true_peak_db
+from audioprep.dsp.k_weighting import k_weighting
+from audioprep.dsp.loudness import true_peak_db
 from audioprep.engine import fresh_folder
 from audioprep.io.archives import Place, open_members
 from audioprep.io.tables import FILES, rows_to_table

@@ -31,6 +31,17 @@ def wavs(count: int = NUM_CLIPS) -> list[bytes]:
     return [_encoded(soundfile.read(io.BytesIO(ogg), dtype="float32")[0], "WAV", "PCM_16") for ogg in oggs(count)]
 
 
+def windows(length_s: float, count: int = NUM_CLIPS) -> list[bytes]:
+    """Return so many seconds of each such WAV file, those around its loudest sample."""
+    found = []
+    for wav in wavs(count):
+        wave_T, rate_hz = soundfile.read(io.BytesIO(wav), dtype="float32")
+        size = round(length_s * rate_hz)
+        start = max(0, min(int(np.abs(wave_T).argmax()) - size // 2, len(wave_T) - size))
+        found.append(_encoded(wave_T[start : start + size], "WAV", "PCM_16"))
+    return found
+
+
 def waves(count: int = NUM_CLIPS) -> list[np.ndarray]:
     """Return the same clips as samples [T], float32, at 16 kHz, in 16-bit steps, 5 s each."""
     found = []

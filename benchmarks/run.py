@@ -17,6 +17,7 @@ TOPICS = (
     "data_path",
     "batches",
     "sizes",
+    "edge",
     "scaling",
     "scale",
     "growth",

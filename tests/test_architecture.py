@@ -15,7 +15,7 @@ LAYERS = (
 )
 # Parts of one layer that stay apart although they stand side by side.
 APART = {"datasets": {"dsp", "io"}, "dsp": {"datasets", "io"}, "io": {"datasets", "dsp"}}
-APART |= {"steps": {"model", "edge"}, "model": {"steps", "edge"}, "edge": {"steps", "model"}}
+APART |= {"steps": {"model", "edge"}, "model": {"steps"}, "edge": {"steps", "model"}}
 HOMES = {
     "audiomentations": ("dsp/wave_augment.py",),
     "torch": ("model/", "dsp/embedding.py"),
@@ -24,6 +24,8 @@ HOMES = {
     "lhotse": ("io/manifests.py", "io/lhotse_features.py"),
     "soundfile": ("io/audio.py", "datasets/synthesis/archive.py"),
     "soxr": ("dsp/resample.py",),
+    "sounddevice": ("edge/devices.py",),
+    "tkinter": ("edge/desktop.py", "edge/display.py"),
     "pyarrow": ("io/", "steps/", "engine/imports.py"),
     "noisereduce": ("dsp/denoise.py",),
     "requests": ("io/fetch/",),

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from audioprep import cli
 from audioprep.engine import fresh_folder
-from audioprep.errors import AudioError
 
 COMMANDS = {
     "datasets": ["name", "--json"],
     "prepare": ["name", "--archive", "--root", "--variant", "--split", "--out", "--engine"],
     "inspect": ["what", "--data", "--picture"],
     "audit": ["name", "--split", "--data", "--json"],
-    "predict": ["files", "--model", "--top"],
+    "predict": [],  # its arguments are those of audioprep/edge/classify.py
+    "monitor": ["log", "--bundle", "--out"],
     "models": ["--classes"],
     "compare": ["first", "second"],
     "events": [
@@ -334,30 +334,6 @@ def test_export_writes_a_corpus_for_others(data, tmp_path, monkeypatch, fails):
     )
 
 
-def test_predict_prints_the_best_classes_and_counts_what_it_cannot_read(monkeypatch, fails, capsys, tmp_path):
-    class Predictor:
-        thresholds = None
-
-        def __init__(self, bundle):
-            assert bundle == tmp_path
-
-        def predict(self, path):
-            if path.name == "bad.wav":
-                raise AudioError("empty", "the file has 0 bytes")
-            return [("dog", 0.7), ("cat", 0.2), ("owl", 0.1)]
-
-        def given(self, ranked):
-            return [name for name, probability in ranked if probability > 0.5]
-
-    monkeypatch.setattr("audioprep.edge.predict.Predictor", Predictor)
-    assert run("predict", "a.wav", "--model", str(tmp_path), "--top", "2").output == "a.wav: dog 0.700, cat 0.200\n"
-    err = fails("predict", "bad.wav", "a.wav", "--model", tmp_path)
-    assert err == "error: predict: 1 failed: empty: the file has 0 bytes; give files that hold audio\n"
-    Predictor.thresholds = {"dog": 0.5}
-    several = run("predict", "a.wav", "--model", str(tmp_path), "--top", "2").output
-    assert several == "a.wav: dog 0.700, cat 0.200 (not given)\n"
-
-
 def test_models_shows_what_each_network_costs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     output = run("models").output
@@ -377,3 +353,12 @@ def test_predict_without_a_bundle_is_one_line(fails, tmp_path):
     err = fails("predict", "a.wav", "--model", tmp_path / "none")
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_monitor_says_in_one_line_what_is_no_log(fails, tmp_path):
+    assert fails("monitor", tmp_path / "log") == (
+        f"error: {tmp_path / 'log'}: expected a log of predictions, found no file; write one: audioprep predict FILES --log log\n"
+    )
+    (tmp_path / "log").write_text("a,b\n1,2\n")
+    assert "expected a log of predictions, got something else" in fails("monitor", tmp_path / "log")
+    assert not (tmp_path / "log.html").exists()

@@ -44,7 +44,7 @@ printf '\nNEW = 1\n' >> "$package/dsp/mel.py"
 fails python stages/features.py demo logmel 2> ../stale.log
 expect 'stages/features.py: expected the code of audioprep' ../stale.log
 audioprep init --update . > ../update.log
-expect 'which `dvc repro` runs again: augment, evaluate, features' ../update.log
+expect 'which `dvc repro` runs again: augment, evaluate, export, features' ../update.log
 dvc status > ../status.log
-test "$(grep -o '^[a-z]*@' ../status.log | sort -u | tr -d '\n')" = augment@evaluate@features@ || { cat ../status.log; exit 1; }
+test "$(grep -o '^[a-z]*@' ../status.log | sort -u | tr -d '\n')" = augment@evaluate@export@features@ || { cat ../status.log; exit 1; }
 echo "done ${SECONDS}s after the start"

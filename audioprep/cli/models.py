@@ -7,35 +7,32 @@ import typer
 
 from audioprep.cli.app import DATA, app, prepared_layout
 from audioprep.console import counted, say, show_table
-from audioprep.errors import DatasetError
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def predict(context: typer.Context) -> None:
+    """Classify audio files, a microphone or long recordings with an exported bundle: `audioprep predict --help`."""
+    from audioprep.edge.classify import main
+    from audioprep.model.whole_front import whole_front
+
+    main(context.args, "audioprep predict", front_of=whole_front)
 
 
 @app.command()
-def predict(
-    files: Annotated[list[Path], typer.Argument(help="Audio files.")],
-    model: Annotated[Path, typer.Option(help="A bundle that the export stage made.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to print.")] = 3,
+def monitor(
+    log: Annotated[Path, typer.Argument(help="What `audioprep predict --log` or classify.py wrote.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle that wrote it; that of this project where none is named.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; LOG.html where none is named.")] = None,
 ) -> None:
-    """Classify audio files with an exported bundle."""
-    from audioprep.edge.predict import Predictor
-    from audioprep.errors import AudioprepError, summarise
+    """Compare what a device heard with what its network was trained on: level, loudness, confidence, classes."""
+    from audioprep.model.monitor.page import monitor as write_page
 
-    predictor = Predictor(model)
-    failures = []
-    for file in files:
-        try:
-            ranked = predictor.predict(file)
-        except AudioprepError as error:
-            failures.append(str(error))
-        else:
-            given = set(predictor.given(ranked))
-            texts = [
-                f"{label} {probability:.3f}{'' if label in given or predictor.thresholds is None else ' (not given)'}"
-                for label, probability in ranked[: max(top, len(given))]
-            ]
-            say(f"{file}: {', '.join(texts)}")
-    if failures:
-        raise DatasetError(summarise("predict", failures, "give files that hold audio"))
+    page = out or log.with_name(f"{log.name}.html")
+    for line in write_page(log, bundle, page):
+        say(line)
+    say(f"page in {page}")
 
 
 @app.command()

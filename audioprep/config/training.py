@@ -135,9 +135,10 @@ class ExportRule(Section):
 
     # Empty: the first fold that was trained.
     fold: int | None = Field(default=None, ge=1)
-    max_accuracy_drop: float = Field(default=0.01, ge=0.0, le=1.0)
-    min_agreement: float = Field(default=0.97, ge=0.0, le=1.0)
+    max_accuracy_drop: float = Field(default=0.005, ge=0.0, le=1.0)
+    min_agreement: float = Field(default=0.98, ge=0.0, le=1.0)
     calibration_clips: int = Field(default=100, ge=1, le=100_000)
+    single_graph: bool = False
 
 
 class TrainingParams(Section):

@@ -15,6 +15,8 @@ LoudnessMode = Literal["lufs", "rms", "peak", "off"]
 
 # Below this a recording has no sound in 16 bits: its loudest sample rounds to at most 3 steps.
 SILENT_PEAK_DB = -80.0
+# Shorter than the hop of most features: nothing can be learnt from it.
+MIN_DURATION_S = 0.01
 
 
 def is_silent(peak_db: float | None) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprep.dsp.arrays import Float32, Float64
-from audioprep.dsp.mel import decibel, with_top_db
+from audioprep.dsp.decibel import decibel, with_top_db
 
 # The columns, in their order.
 DESCRIPTORS = ("centroid_hz", "bandwidth_hz", "rolloff_hz", "flatness", "onset_strength", "rms")
@@ -111,7 +111,7 @@ def _sum(values_FN: npt.NDArray[Any]) -> Float64:
 
 
 def _power_of(decibel_N: Float64) -> Float64:
-    """Return 10 ** (decibel / 10), within 1e-10 of it, the same on every CPU, as `mel.decibel` is.
+    """Return 10 ** (decibel / 10), within 1e-10 of it, the same on every CPU, as `decibel` is.
 
     2 ** t is 2 to the whole part of t times the exponential series of the rest, which is at most a half.
     """

@@ -12,10 +12,11 @@ from scipy.sparse import csr_array, eye_array, vstack
 
 from audioprep.dsp.arrays import Float32, Wave
 from audioprep.dsp.chroma import chroma, chroma_filterbank
+from audioprep.dsp.decibel import levels_db
+from audioprep.dsp.deltas import with_deltas
 from audioprep.dsp.descriptors import ONSET_MELS, descriptors
-from audioprep.dsp.mel import band_powers, decibel, mel_filterbank, with_top_db
-from audioprep.dsp.mfcc import deltas, mfcc
-from audioprep.dsp.spectrogram import spectrogram
+from audioprep.dsp.mel import band_powers, mel_filterbank
+from audioprep.dsp.mfcc import mfcc
 from audioprep.dsp.window import fit
 
 Rule = Mapping[str, Any]
@@ -82,6 +83,11 @@ def feature_kernels(rules: Mapping[str, Rule], rate_hz: int) -> Callable[[Wave],
     return features_of
 
 
+def filterbank(kind: str, rule: Rule, rate_hz: int) -> Float32:
+    """Return what a kind takes of the power spectrum, as a dense filterbank [M, F], float32."""
+    return np.asarray(csr_array(_KINDS[kind].filters(rule, rate_hz)).toarray(), np.float32)
+
+
 class _Bands:
     """The filterbanks of kinds that frame the wave alike, in one, and the rows of each kind in it."""
 
@@ -105,23 +111,16 @@ def _mel_filters(rule: Rule, rate_hz: int) -> Float32:
     return mel_filterbank(rate_hz, rule["n_fft"], rule["n_mels"], rule["fmin_hz"], fmax_hz, scale, norm)
 
 
-def _logmel(power_MN: Float32, rule: Rule, _rate_hz: int) -> Float32:
-    return np.ascontiguousarray(with_top_db(decibel(power_MN), rule["top_db"]).T)
+def _levels(power_MN: Float32, rule: Rule, _rate_hz: int) -> Float32:
+    return levels_db(power_MN, rule["top_db"])
 
 
-def _mfcc(power_MN: Float32, rule: Rule, rate_hz: int) -> Float32:
-    orders = [mfcc(_logmel(power_MN, rule, rate_hz), rule["n_mfcc"])]
-    for _ in range(rule["deltas"]):
-        orders.append(deltas(orders[-1]))
-    return np.concatenate(orders, axis=1)
+def _mfcc(power_MN: Float32, rule: Rule, _rate_hz: int) -> Float32:
+    return with_deltas(mfcc(levels_db(power_MN, rule["top_db"]), rule["n_mfcc"]), rule["deltas"])
 
 
 def _every_bin(rule: Rule, _rate_hz: int) -> csr_array:
     return eye_array(rule["n_fft"] // 2 + 1, dtype=np.float32, format="csr")
-
-
-def _spectrogram(power_FN: Float32, rule: Rule, _rate_hz: int) -> Float32:
-    return spectrogram(power_FN, rule["top_db"])
 
 
 def _chroma_filters(rule: Rule, rate_hz: int) -> Float32:
@@ -163,9 +162,9 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "logmel": _Kind(_mel_filters, _logmel),
+    "logmel": _Kind(_mel_filters, _levels),
     "mfcc": _Kind(_mel_filters, _mfcc),
-    "spectrogram": _Kind(_every_bin, _spectrogram),
+    "spectrogram": _Kind(_every_bin, _levels),
     "chroma": _Kind(_chroma_filters, _chroma),
     "descriptors": _Kind(_every_bin_and_mels, _descriptors),
 }

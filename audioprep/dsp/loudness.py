@@ -7,14 +7,11 @@ is interpolated from, C points that may be the peak.
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import lfilter
 
 from audioprep.dsp.arrays import Float32, Float64, Wave, check_mono, check_positive
+from audioprep.dsp.k_weighting import Weigh, k_weighted
 from audioprep.dsp.levels import amplitude_db
 
-_SHELF_HZ, _SHELF_DB, _SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
-_HIGHPASS_HZ, _HIGHPASS_Q = 38.13547087602444, 0.5003270373238773
-_TABLE_RATE_HZ = 48000  # the one rate that the standard's tables are for
 _OFFSET_LU = -0.691  # makes a 997 Hz sine at 0 dBFS in one channel -3.01 LUFS (eq. 2)
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
@@ -30,12 +27,13 @@ _BLOCK_SAMPLES = 256 * _ROW_SAMPLES
 _ROUNDING = 1e-5  # of float32 sums of a few products, relative to the peak
 
 
-def integrated_lufs(wave_T: Wave, rate_hz: int) -> float | None:
+def integrated_lufs(wave_T: Wave, rate_hz: int, weigh: Weigh = k_weighted) -> float | None:
     """Return the gated loudness of a whole recording.
 
     Args:
         wave_T: Samples [T], float, full scale = 1.0.
         rate_hz: Sampling rate, Hz.
+        weigh: What applies the K curve; `k_recursion.k_weighted` is faster and wants scipy.
 
     Returns:
         Loudness, LUFS; None where the standard defines none: shorter than one block of 0.4 s, or every block below
@@ -52,8 +50,7 @@ def integrated_lufs(wave_T: Wave, rate_hz: int) -> float | None:
     num_hops = _HOPS_PER_SECOND * wave_T.size // rate_hz
     if num_hops < _HOPS_PER_BLOCK:
         return None
-    zeros, poles = _k_polynomials(rate_hz)
-    power_B = _block_power(lfilter(zeros, poles, wave_T.astype(np.float64)), rate_hz, num_hops)
+    power_B = _block_power(weigh(wave_T, rate_hz), rate_hz, num_hops)
     loud_B = power_B[power_B > _power(_ABSOLUTE_GATE_LUFS)]
     if loud_B.size == 0:
         return None
@@ -86,52 +83,6 @@ def true_peak_db(wave_T: Wave) -> float | None:
     return amplitude_db(peak)
 
 
-def k_weighting(rate_hz: int) -> Float64:
-    """Return the K-weighting filter as second-order sections [up to 2, 6] in scipy's layout.
-
-    The standard gives coefficients for 48 kHz only; these are their analogue prototypes, carried to any rate by the
-    bilinear transform with their gain, and equal the standard's at 48 kHz to 1e-9. At rates below 3364 Hz the shelf
-    lies above Nyquist and is left out.
-
-    Args:
-        rate_hz: Sampling rate, Hz.
-
-    Source: ITU-R BS.1770-4, Annex 1, tables 1 and 2; prototypes by De Man, "Evaluation of implementations of the EBU
-    R128 loudness measurement", AES 145 (2018).
-    """
-    sections = [_highpass(rate_hz)]
-    if rate_hz > 2 * _SHELF_HZ:
-        sections.insert(0, _high_shelf(rate_hz))
-    return np.array(sections)
-
-
-def _high_shelf(rate_hz: int) -> list[float]:
-    """Return the first filter, the acoustic effect of the head, as one section."""
-    k = _warped(_SHELF_HZ, rate_hz)
-    high = 10.0 ** (_SHELF_DB / 20.0)
-    band = high**0.4996667741545416  # not quite the square root: the exponent that reproduces the standard's table
-    a0 = 1.0 + k / _SHELF_Q + k * k
-    zeros = [high + band * k / _SHELF_Q + k * k, 2.0 * (k * k - high), high - band * k / _SHELF_Q + k * k]
-    poles = [a0, 2.0 * (k * k - 1.0), 1.0 - k / _SHELF_Q + k * k]
-    return [value / a0 for value in zeros + poles]
-
-
-def _highpass(rate_hz: int) -> list[float]:
-    """Return the second filter, the revised low-frequency B curve, as one section."""
-    k = _warped(_HIGHPASS_HZ, rate_hz)
-    a0 = 1.0 + k / _HIGHPASS_Q + k * k
-    # The standard's numerator is 1, -2, 1, not divided by a0: a gain of 0.04 dB at 48 kHz. Taken over as it stands it
-    # would be 0.13 dB at 16 kHz and 0.26 dB at 8 kHz, so other rates are given the gain of 48 kHz.
-    k_table = _warped(_HIGHPASS_HZ, _TABLE_RATE_HZ)
-    gain = (1.0 + k_table / _HIGHPASS_Q + k_table * k_table) / a0
-    return [gain, -2.0 * gain, gain, 1.0, 2.0 * (k * k - 1.0) / a0, (1.0 - k / _HIGHPASS_Q + k * k) / a0]
-
-
-def _warped(frequency_hz: float, rate_hz: int) -> float:
-    """Return the analogue frequency that the bilinear transform maps to this one."""
-    return float(np.tan(np.pi * frequency_hz / rate_hz))
-
-
 def _block_power(weighted_T: Float64, rate_hz: int, num_hops: int) -> Float64:
     """Return the mean square [B] of each overlapping block, B = H - 3."""
     # Whole hops are summed once and shared by the four blocks they belong to; the last edge only closes the last hop.
@@ -147,15 +98,6 @@ def _block_power(weighted_T: Float64, rate_hz: int, num_hops: int) -> Float64:
 def _power(loudness_lufs: float) -> float:
     """Return the K-weighted mean square of a loudness (eq. 4 solved for z)."""
     return float(10.0 ** ((loudness_lufs - _OFFSET_LU) / 10.0))
-
-
-@lru_cache(maxsize=8)
-def _k_polynomials(rate_hz: int) -> tuple[Float64, Float64]:
-    """Return numerator and denominator of the K-weighting filter as one, which runs in 3/4 of the time of two sections."""
-    zeros = poles = np.ones(1)
-    for section in k_weighting(rate_hz):
-        zeros, poles = np.convolve(zeros, section[:3]), np.convolve(poles, section[3:])
-    return zeros, poles
 
 
 def _raised_peak(padded_T: Float32, peak: float) -> float:

@@ -3,7 +3,6 @@
 Shape letters: T samples, N frames, F = n_fft // 2 + 1 bins, M mel bands.
 """
 
-import functools
 import math
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
@@ -12,24 +11,19 @@ import numpy as np
 import scipy.fft
 from scipy.sparse import csr_array
 
-from audioprep.dsp.arrays import Float32, Float64, Wave, check_mono, check_positive
+from audioprep.dsp.arrays import Float32, Float64, Wave, check_positive
+from audioprep.dsp.decibel import levels_db
+from audioprep.dsp.frames import framed, hann
 from audioprep.errors import ShapeError
 
 MelScale = Literal["htk", "slaney"]
 Filters: TypeAlias = "Float32 | csr_array"
 
 _BLOCK_SAMPLES = 192 * 1024  # what is transformed at a time: with its spectrum it stays in a core's own cache
-_FLOOR_DB = -100.0  # of a power of 1e-10 and less: keeps silence finite
 _SLANEY_HZ_PER_MEL = 200.0 / 3.0  # Slaney's scale: linear up to 1 kHz = 15 mel, 27 mel for each factor 6.4 above
 _SLANEY_KNEE_HZ = 1000.0
 _SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL
 _SLANEY_LOG_STEP = np.log(6.4) / 27.0
-# 10 log10(m) = s (c0 + c1 s^2 + c2 s^4) with s = (m - 1) / (m + 1), for m between the root of 1/2 and the root of 2: the
-# polynomial through the Chebyshev nodes of that range, 2e-7 dB off at most.
-_LOG_COEFFICIENTS = tuple(np.float32(20.0 / np.log(10.0) * c) for c in (1.00000012, 0.33326133, 0.20647455))
-_ROOT_HALF_BITS = np.int32(0x3F3504F3)  # a float32: the power of two from bit 23 up, and what it multiplies below
-_MANTISSA_MASK = np.int32(0x7FFFFF)
-_DB_PER_OCTAVE = np.float32(10.0 * np.log10(2.0))
 
 
 def hz_to_mel(frequency_hz: float, scale: MelScale) -> float:
@@ -125,7 +119,7 @@ def power_spectrogram(wave_T: Wave, n_fft: int, win_samples: int, hop_samples: i
 
     Source: equals torch.stft(center=True, pad_mode="reflect") squared, within float32 rounding.
     """
-    frames = _frames(wave_T, n_fft, win_samples, hop_samples)
+    frames = framed(wave_T, n_fft, win_samples, hop_samples)
     power_NF = np.empty((len(frames), n_fft // 2 + 1), np.float32)
     for start, power_FB in _power_blocks(frames, n_fft):
         power_NF[start : start + power_FB.shape[1]] = power_FB.T
@@ -155,7 +149,7 @@ def log_mel(
     Source: equals torchaudio's MelSpectrogram + AmplitudeToDB to 1e-3 dB.
     """
     power_MN = band_powers(wave_T, filters_MF, win_samples=win_samples, hop_samples=hop_samples)
-    return np.ascontiguousarray(with_top_db(decibel(power_MN), top_db).T)
+    return levels_db(power_MN, top_db)
 
 
 def band_powers(wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_samples: int) -> Float32:
@@ -166,67 +160,11 @@ def band_powers(wave_T: Wave, filters_MF: Filters, *, win_samples: int, hop_samp
     # A sparse product adds each band's few bins in index order on every CPU; the dense one would go to BLAS.
     filters = filters_MF if isinstance(filters_MF, csr_array) else csr_array(filters_MF)
     n_fft = 2 * (filters.shape[1] - 1)
-    frames = _frames(wave_T, n_fft, win_samples, hop_samples)
+    frames = framed(wave_T, n_fft, win_samples, hop_samples)
     mel_MN = np.empty((filters.shape[0], len(frames)), np.float32)
     for start, power_FB in _power_blocks(frames, n_fft):
         mel_MN[:, start : start + power_FB.shape[1]] = filters @ power_FB
     return mel_MN
-
-
-def with_top_db(decibel_MN: Float32, top_db: float | None) -> Float32:
-    """Return dB values with those lower than the largest minus `top_db` raised to it; None leaves them."""
-    return decibel_MN if top_db is None else np.maximum(decibel_MN, decibel_MN.max() - np.float32(top_db))
-
-
-def decibel(power: Float32) -> Float32:
-    """Return 10 log10(power), at least -100, float32, within 1e-5 dB.
-
-    Each step is one operation that IEEE 754 rounds in one way, so that every CPU gives the same bits; the logarithms of
-    numpy and the C library differ between CPUs in the last one.
-
-    Args:
-        power: Powers of any shape, float32, >= 0, finite.
-    """
-    bits = np.ascontiguousarray(power).view(np.int32) - _ROOT_HALF_BITS
-    decibels = (bits >> 23).astype(np.float32)
-    decibels *= _DB_PER_OCTAVE
-    bits &= _MANTISSA_MASK
-    bits += _ROOT_HALF_BITS
-    mantissa = bits.view(np.float32)
-    ratio = mantissa - np.float32(1.0)
-    mantissa += np.float32(1.0)
-    ratio /= mantissa
-    square = np.square(ratio, out=mantissa)
-    c0, c1, c2 = _LOG_COEFFICIENTS
-    series = square * c2
-    series += c1
-    series *= square
-    series += c0
-    series *= ratio
-    decibels += series
-    return np.maximum(decibels, np.float32(_FLOOR_DB), out=decibels)
-
-
-def _frames(wave_T: Wave, n_fft: int, win_samples: int, hop_samples: int) -> Float32:
-    """Return what each window covers [N, win_samples], a view."""
-    check_mono("power_spectrogram", wave_T)
-    check_positive("power_spectrogram", n_fft=n_fft, win_samples=win_samples, hop_samples=hop_samples)
-    if n_fft % 2 or win_samples > n_fft:
-        raise ShapeError(
-            f"power_spectrogram: expected an even n_fft of at least the window, got n_fft {n_fft} for a window of "
-            f"{win_samples} samples; use a larger n_fft or a shorter window"
-        )
-    before = n_fft // 2 - (n_fft - win_samples) // 2
-    padded = _mirrored(wave_T.astype(np.float32, copy=False), before, win_samples - before)
-    return np.lib.stride_tricks.sliding_window_view(padded, win_samples)[::hop_samples]
-
-
-def _mirrored(wave_T: Float32, before: int, after: int) -> Float32:
-    """Return a wave with its mirror image beyond both ends."""
-    if wave_T.size <= max(before, after):
-        return np.pad(wave_T, (before, after), mode="reflect")
-    # The same, without np.pad's many small steps.
-    return np.concatenate([wave_T[before:0:-1], wave_T, wave_T[-2 : -after - 2 : -1]])
 
 
 def _power_blocks(frames: Float32, n_fft: int) -> Iterator[tuple[int, Float32]]:
@@ -251,10 +189,3 @@ def _power_blocks(frames: Float32, n_fft: int) -> Iterator[tuple[int, Float32]]:
         np.square(spectra_FB.imag, out=imaginary_FB)
         power_FB += imaginary_FB
         yield first, power_FB
-
-
-@functools.lru_cache(maxsize=8)
-def hann(num_samples: int) -> Float32:
-    """Return the periodic Hann window [num_samples], float32, 0 at its first sample, as torch.hann_window does."""
-    phase = 2.0 * np.pi * np.arange(num_samples) / num_samples
-    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)

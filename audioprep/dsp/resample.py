@@ -1,39 +1,17 @@
-"""Mixing to mono and changing the rate.
+"""Changing the rate.
 
-Shape letters: T samples, C channels.
+Shape letters: T samples.
 """
+
+import math
 
 import numpy as np
 import soxr
 
-from audioprep.dsp.arrays import Float32, Wave, check_mono, check_positive
-from audioprep.errors import ShapeError
+from audioprep.dsp.arrays import Float32, Float64, Wave, check_mono, check_positive
 
-
-def to_mono(wave_TC: Wave) -> Float32:
-    """Return the mean of all channels.
-
-    Args:
-        wave_TC: Samples [T, C] or [T], float, full scale = 1.0.
-
-    Returns:
-        Samples [T], float32.
-
-    Raises:
-        ShapeError: There is no channel, or there are more than two axes.
-    """
-    if wave_TC.ndim == 1:
-        return wave_TC.astype(np.float32, copy=False)
-    if wave_TC.ndim != 2 or wave_TC.shape[1] == 0:
-        raise ShapeError(f"to_mono: expected samples [T, C] with C > 0, got shape {list(wave_TC.shape)}; see the file")
-    num_channels = wave_TC.shape[1]
-    if num_channels == 1:
-        return wave_TC[:, 0].astype(np.float32, copy=False)
-    # Adding whole channels is several times faster than a mean over the short axis.
-    total = wave_TC[:, 0].astype(np.float32)
-    for channel in range(1, num_channels):
-        total += wave_TC[:, channel]
-    return total / np.float32(num_channels)
+_REACH_S = 0.1  # the filter's response to an impulse is shorter on either side
+_FINER = 4
 
 
 def num_resampled(num_samples: int, rate_in_hz: int, rate_out_hz: int) -> int:
@@ -67,3 +45,32 @@ def resample(wave_T: Wave, rate_in_hz: int, rate_out_hz: int) -> Float32:
         return np.full(num_samples, wave_T[0], np.float32)
     missing = num_samples - resampled.size
     return np.pad(resampled, (0, missing), mode="edge") if missing > 0 else resampled[:num_samples]
+
+
+def lowpass_gains(rate_in_hz: int, rate_out_hz: int, frequencies_P: Float64) -> Float64:
+    """Return what `resample` makes of the amplitude of tones, measured with impulses.
+
+    Args:
+        rate_in_hz: Rate of what comes in, Hz.
+        rate_out_hz: Rate of what goes out, Hz.
+        frequencies_P: Frequencies [P] as shares of the lower of both Nyquist frequencies, 0 to 1.
+
+    Returns:
+        Gains [P], relative to that of 0 Hz.
+    """
+    common_hz = math.gcd(rate_in_hz, rate_out_hz)
+    step_in, step_out = rate_in_hz // common_hz, rate_out_hz // common_hz
+    # Each impulse comes at another place between output samples; together they show the filter at the rate common to both.
+    reach = math.ceil(_REACH_S * rate_in_hz / step_in) * step_in
+    places_I = (2 * reach + 1) * np.arange(step_in) + reach
+    wave_T = np.zeros(places_I[-1] + reach, np.float32)
+    wave_T[places_I] = 1.0
+    heard_T = resample(wave_T, rate_in_hz, rate_out_hz)
+    at_T = np.arange(heard_T.size) * step_in
+    nearest_T = np.minimum(at_T // (step_out * (2 * reach + 1)), step_in - 1)
+    half = reach * step_out
+    filter_ = np.zeros(_FINER * 2 * half)  # zeros behind make the steps between frequencies finer
+    np.add.at(filter_, half + at_T - places_I[nearest_T] * step_out, heard_T)
+    gain_F = np.abs(np.fft.rfft(filter_))
+    nyquist_bins = _FINER * reach * min(step_in, step_out) / step_in
+    return np.asarray(np.interp(frequencies_P * nyquist_bins, np.arange(gain_F.size), gain_F / gain_F[0]))

@@ -1,29 +1,27 @@
-"""Classification of audio files with an exported bundle, by the same functions as the pipeline.
+"""Classification of sound with an exported bundle.
 
 Shape letters: T samples, N frames, M bins, L classes.
 """
 
+import io
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-from audioprep.dsp.arrays import Wave
-from audioprep.dsp.decide import SILENT_PEAK_DB, decide_gain, decide_part, is_silent
-from audioprep.dsp.denoise import denoiser
-from audioprep.dsp.features import feature_kernel, windowed
-from audioprep.dsp.measure import measure, to_stored
+from audioprep.dsp.arrays import Float32, Wave
+from audioprep.dsp.decide import MIN_DURATION_S
+from audioprep.dsp.measure import to_mono
 from audioprep.dsp.temperature import scale
-from audioprep.dsp.window import num_windows
+from audioprep.edge.front import Front
 from audioprep.errors import AudioError, ModelError
-from audioprep.io.audio import decode
-from audioprep.io.bundle import read_bundle
+from audioprep.io.audio import Decoded, decode_blocks
+from audioprep.io.bundle import Bundle
 
-Float32 = npt.NDArray[np.float32]
-
-_GAIN_FACTS = ("loudness_lufs", "rms_db", "peak_db", "true_peak_db")
+Ranked = list[tuple[str, float]]
 
 
 class Predictor:
@@ -37,101 +35,84 @@ class Predictor:
         labels: The classes.
         thresholds: For classes of which a recording may have several: from which probability each is given. None where it
             has one.
+        front: What makes features of sound.
     """
 
-    def __init__(self, folder: Path, precision: str = "int8", num_threads: int = 1) -> None:
-        """Load a bundle.
+    def __init__(
+        self, bundle: Bundle, front: Front | None = None, precision: str = "int8", num_threads: int = 1
+    ) -> None:
+        """Load the network of a bundle.
 
         Args:
-            folder: The bundle.
+            bundle: The bundle.
+            front: What makes features of sound; None is the bundle's own, which needs numpy alone.
             precision: `int8` or `fp32`.
             num_threads: Threads of the network.
 
         Raises:
-            ModelError: The bundle is missing, damaged, or of another format.
+            ModelError: The bundle is incomplete or altered, or its features need more than numpy and no `front` is given.
         """
-        bundle = read_bundle(folder)
         try:
             self.labels = bundle.labels
-            self._audio, self._features = bundle.about["audio"], bundle.about["features"]
-            self._rate_hz = int(self._audio["rate_hz"])
             decision = bundle.about["decision"]
             self._outputs, self._temperature = decision["outputs"], decision["temperature"]
             self._num_shifts = int(decision["num_shifts"])
             self.thresholds: dict[str, float] | None = decision["thresholds"]
-            self._kernel = feature_kernel(self._features["kind"], self._features["rule"], self._rate_hz)
-            self._denoise = denoiser(self._features.get("denoise"), self._rate_hz)
+            self.front = front or Front(bundle.about["audio"], bundle.about["features"], bundle.arrays())
             network = bundle.network(precision)
         except (LookupError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{folder}: expected the bundle as it was exported, got {type(error).__name__} {error}; export it again"
+                f"{bundle.folder}: expected the bundle as it was exported, got {type(error).__name__} {error}; export it again"
             ) from None
         self._session = _session(network, num_threads)
 
-    def predict(self, path: Path) -> list[tuple[str, float]]:
+    def predict(self, path: Path) -> Ranked:
         """Return every class with its probability, the likeliest first.
 
         Args:
             path: An audio file.
 
         Raises:
-            AudioError: The file cannot be read or does not hold usable audio.
+            AudioError: The file cannot be read, does not hold usable audio, or holds no sound and the network was trained
+                without silence.
+        """
+        return self.classify(self.sound(path), path)
+
+    def classify(self, wave_T: Wave, path: Path) -> Ranked:
+        """Return the same for the sound of a file, as `sound` returns it.
+
+        Raises:
+            AudioError: It holds no sound, and the network was trained without silence.
         """
         try:
-            decoded = decode(path.read_bytes())
-            return self.predict_wave(decoded.wave_TC, decoded.rate_hz)
-        except OSError as error:
-            raise AudioError("missing", f"{path}: {error.strerror}") from None
+            return self.ranked(self.probabilities(self.front.windows(wave_T)))
         except AudioError as error:
             raise AudioError(error.status, f"{path}: {error.reason}") from None
 
-    def predict_wave(self, wave_TC: Wave, rate_hz: int) -> list[tuple[str, float]]:
-        """Return every class with its probability, the likeliest first.
-
-        Args:
-            wave_TC: Samples [T, C], float, full scale = 1.0.
-            rate_hz: Sampling rate.
+    def sound(self, path: Path) -> Float32:
+        """Return what is in an audio file, mono at the rate of the front [T].
 
         Raises:
-            AudioError: There is no sound in it, and the network was trained without silence.
+            AudioError: The file cannot be read, does not hold usable audio, or is shorter than what the pipeline takes.
         """
-        probability_L = self.probabilities(self.features(wave_TC, rate_hz))
-        order_L = np.argsort(-probability_L, kind="stable")
-        return [(self.labels[index], float(probability_L[index])) for index in order_L]
+        return np.concatenate(list(self.blocks(path)))
 
-    def features(self, wave_TC: Wave, rate_hz: int) -> Iterator[Float32]:
-        """Yield the feature matrix [N, M] of each window: what the features stage would have stored for a recording."""
-        wave_T, attenuation_db = to_stored(wave_TC, rate_hz, self._rate_hz)
-        facts = measure(wave_T, self._rate_hz)
-        trim = self._audio["trim"]
-        if is_silent(facts["peak_db"]) and "silent" in trim["exclude"]:
-            raise AudioError(
-                "silent", f"no sample above {SILENT_PEAK_DB:g} dB; the network was trained without silence"
-            )
-        levels = {name: facts[name] for name in _GAIN_FACTS}
-        gain_db, _ = decide_gain(**levels, attenuation_db=attenuation_db, **self._audio["loudness"])
-        window_samples, hop_s = round(self._audio["window_s"] * self._rate_hz), self._audio.get("hop_s")
-        hop_samples = None if hop_s is None else round(hop_s * self._rate_hz)
-        start, stop = decide_part(
-            np.asarray(facts["envelope_db"], np.int8),
-            facts["envelope_frame_s"],
-            facts["num_samples"],
-            self._rate_hz,
-            mode=trim["mode"],
-            threshold_db=trim["threshold_db"],
-            margin_s=trim["margin_s"],
-            window_samples=window_samples,
-            hop_samples=hop_samples,
-        )
-        decided = {"stop": stop, "gain_db": gain_db, "pad": trim["pad"]}
-        clear_T = self._denoise(wave_T)
-        (count,) = num_windows(np.array([stop - start]), window_samples, hop_samples)
-        for number in range(count):
-            cut = {**decided, "start": start + number * (hop_samples or 0)}
-            values_NM = self._kernel(windowed(clear_T, cut, window_samples))
-            # As stored, but for int8, whose steps are a clip's own.
-            dtype = np.float16 if self._features["rule"]["dtype"] == "float16" else np.float32
-            yield np.asarray(values_NM.astype(dtype), np.float32)
+    def blocks(self, path: Path) -> Iterator[Float32]:
+        """Yield the same in pieces, so that an hour of sound needs no memory for it.
+
+        Raises:
+            AudioError: As `sound` does; the pieces before it may have been good.
+        """
+        decoded = _decoded(path)
+        first = next(decoded)
+        yield from self.front.stream((to_mono(block.wave_TC) for block in chain([first], decoded)), first.rate_hz)
+
+    def probability_of(self, wave_T: Wave) -> Float32 | None:
+        """Return the probability of each class [L] of sound at the rate of the front [T]; None for silence, see `Front.windows`."""
+        try:
+            return self.probabilities(self.front.windows(wave_T))
+        except AudioError:
+            return None
 
     def probabilities(self, windows: Iterable[Float32]) -> Float32:
         """Return the probability of each class [L] of a recording.
@@ -153,7 +134,12 @@ class Predictor:
             probability_1L = scale(probability_1L, self._outputs, self._temperature)
         return np.asarray(probability_1L[0], np.float32)
 
-    def given(self, ranked: list[tuple[str, float]]) -> list[str]:
+    def ranked(self, probability_L: Float32) -> Ranked:
+        """Return every class with its probability, the likeliest first."""
+        order_L = np.argsort(-probability_L, kind="stable")
+        return [(self.labels[index], float(probability_L[index])) for index in order_L]
+
+    def given(self, ranked: Ranked) -> list[str]:
         """Return the labels that a recording is given: the likeliest, or where several are possible, all that reach their threshold.
 
         Args:
@@ -162,6 +148,31 @@ class Predictor:
         if self.thresholds is None:
             return [ranked[0][0]]
         return [label for label, probability in ranked if probability >= self.thresholds[label]]
+
+
+def _decoded(path: Path) -> Iterator[Decoded]:
+    """Yield a file block by block, with errors that name it."""
+    duration_s = 0.0
+    try:
+        with _opened(path) as file:
+            for block in decode_blocks(file):
+                duration_s += len(block.wave_TC) / block.rate_hz
+                yield block
+    except OSError as error:
+        status = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        raise AudioError(status, f"{path}: {error.strerror}") from None
+    except AudioError as error:
+        raise AudioError(error.status, f"{path}: {error.reason}") from None
+    if duration_s < MIN_DURATION_S:
+        raise AudioError(
+            "too_short", f"{path}: {1e3 * duration_s:.1f} ms of sound, expected at least {1e3 * MIN_DURATION_S:g} ms"
+        )
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.is_char_device() or path.is_block_device():  # which may never end
+        return io.BytesIO()
+    return path.open("rb") if path.is_file() else io.BytesIO(path.read_bytes())  # a pipe cannot seek
 
 
 def _session(network: bytes, num_threads: int) -> onnxruntime.InferenceSession:

@@ -7,18 +7,25 @@ need the program ffmpeg, see `audioprep/io/ffmpeg.py`.
 import io
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import BinaryIO, Literal
 
 import numpy as np
 import soundfile
 
 from audioprep.errors import AudioError
-from audioprep.io.ffmpeg import decoded_wav, foreign_container
+from audioprep.io.ffmpeg import FFMPEG_SUFFIXES, decoded_wav, foreign_container
 
 StoredFormat = Literal["flac", "wav"]
 
+DECODED_SUFFIXES = FFMPEG_SUFFIXES | {
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")
+}
+
 _BLOCK_FRAMES = 1 << 18
+_HEAD_BYTES = 64
 _FLAC_BLOCK_FRAMES = 1 << 16  # soundfile seeks after each: see `_Forward`
 _STEP = np.float32(2.0**-15)  # of 16 bits; libsndfile scales by it too, one small block at a time
 # libsndfile reports this many frames when a stream does not say; see also `_declared_frames`.
@@ -65,21 +72,43 @@ def decode(data: bytes, start_s: float | None = None, end_s: float | None = None
     Raises:
         AudioError: With status `empty`, `decode_error`, `truncated`, `non_finite`, `out_of_range` or `timeout`.
     """
-    if not data:
+    blocks = list(decode_blocks(io.BytesIO(data), start_s, end_s, limit_s=limit_s))
+    waves = [block.wave_TC for block in blocks]
+    return blocks[0] if len(blocks) == 1 else replace(blocks[0], wave_TC=np.concatenate(waves))
+
+
+def decode_blocks(
+    file: BinaryIO, start_s: float | None = None, end_s: float | None = None, *, limit_s: float = 60.0
+) -> Iterator[Decoded]:
+    """Decode one file block by block, so that its length needs no memory; there is at least one block.
+
+    Args:
+        file: The file, which can seek. What ffmpeg decodes is in memory all the same.
+        start_s: As of `decode`, as are the others.
+        end_s: Where the part ends.
+        limit_s: How long ffmpeg may take, s.
+
+    Raises:
+        AudioError: As `decode` does; the blocks before it may have been good.
+    """
+    num_bytes = file.seek(0, io.SEEK_END)
+    if not num_bytes:
         raise AudioError("empty", "the file has 0 bytes")
-    if not any(data):
-        raise AudioError("decode_error", f"all {len(data)} bytes are zero")
-    foreign = foreign_container(data)
+    if not _has_content(file):
+        raise AudioError("decode_error", f"all {num_bytes} bytes are zero")
+    file.seek(0)
+    foreign = foreign_container(file.read(_HEAD_BYTES))
+    file.seek(0)
     if foreign is not None:
-        data = decoded_wav(data, foreign, limit_s)
+        file = io.BytesIO(decoded_wav(file.read(), foreign, limit_s))
     try:
-        decoded = _read(data, start_s, end_s)
+        for decoded in _read(file, start_s, end_s):
+            yield replace(decoded, container=f"{foreign.name}/ffmpeg") if foreign else decoded
     except (soundfile.SoundFileError, RuntimeError, MemoryError, OSError) as error:
         raise AudioError("decode_error", _plain(error)) from None
-    missing_bytes = _missing_bytes(data)
+    missing_bytes = _missing_bytes(file)
     if missing_bytes:
         raise AudioError("truncated", f"the header declares {missing_bytes} bytes of samples more than there are")
-    return replace(decoded, container=f"{foreign.name}/ffmpeg") if foreign else decoded
 
 
 def time_limit_s(data: bytes, limit_s: float) -> float:
@@ -99,10 +128,10 @@ def duration_s(data: bytes) -> float:
         AudioError: As `decode` does.
     """
     try:
-        with soundfile.SoundFile(_Bytes(data)) as file:
+        with soundfile.SoundFile(_Anywhere(io.BytesIO(data))) as file:
             is_plain = file.format in _PLAIN_FORMATS and file.subtype.startswith(_PLAIN_ENCODINGS)
             is_sound = 0 < file.frames < _UNKNOWN_FRAMES and 1 <= file.samplerate <= _MAX_RATE_HZ
-            if is_plain and is_sound and not _missing_bytes(data):
+            if is_plain and is_sound and not _missing_bytes(io.BytesIO(data)):
                 return float(file.frames / file.samplerate)
     except (soundfile.SoundFileError, RuntimeError, MemoryError, OSError):
         pass  # decoding says what is wrong
@@ -162,35 +191,56 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc] # it has no types
         return bool(self.format == "FLAC" and self.frames < _UNKNOWN_FRAMES)
 
 
-class _Bytes(io.BytesIO):
+class _Anywhere:
+    """A file for libsndfile, which may seek before its start."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.readinto, self.tell = file.read, file.readinto, file.tell  # type: ignore[attr-defined]
+        file.seek(0)
+
     def seek(self, offset: int, whence: int = 0) -> int:
         """Stay where we are when a damaged file points before its own start; libsndfile notices by the position."""
         try:
-            return super().seek(offset, whence)
-        except ValueError:
-            return self.tell()
+            return self._file.seek(offset, whence)
+        except (ValueError, OSError):
+            return self._file.tell()
 
 
-def _read(data: bytes, start_s: float | None, end_s: float | None) -> Decoded:
-    """Return what libsndfile makes of a file."""
-    with _Forward(_Bytes(data)) as file:
-        wave_TC, rate_hz, encoding = _read_part(file, start_s, end_s), file.samplerate, file.subtype
-        container = f"{file.format}/{encoding}"
-        is_cut = "without an End-Of-Stream" in file.extra_info
-    if not 1 <= rate_hz <= _MAX_RATE_HZ:
-        raise AudioError("decode_error", f"expected a rate of 1 to {_MAX_RATE_HZ} Hz, got {rate_hz}")
-    if not len(wave_TC):
+def _has_content(file: BinaryIO) -> bool:
+    """Tell whether any byte of a file is not zero."""
+    file.seek(0)
+    return any(map(any, iter(partial(file.read, 1 << 16), b"")))
+
+
+def _read(file: BinaryIO, start_s: float | None, end_s: float | None) -> Iterator[Decoded]:
+    """Yield what libsndfile makes of a file."""
+    num_read = 0
+    with _Forward(_Anywhere(file)) as sound:
+        rate_hz, container = sound.samplerate, f"{sound.format}/{sound.subtype}"
+        for block_TC in _read_part(sound, start_s, end_s):
+            if not 1 <= rate_hz <= _MAX_RATE_HZ:
+                raise AudioError("decode_error", f"expected a rate of 1 to {_MAX_RATE_HZ} Hz, got {rate_hz}")
+            if not sound.subtype.startswith("PCM_"):
+                _check_range(block_TC, num_read, rate_hz)
+            num_read += len(block_TC)
+            yield Decoded(block_TC, rate_hz, container)
+        is_cut = "without an End-Of-Stream" in sound.extra_info
+    if not num_read:
         # libsndfile reads nothing of an Ogg stream whose last page is missing.
         raise AudioError("truncated", "the stream has no end") if is_cut else AudioError("empty", "no samples")
-    peak = 0.0 if encoding.startswith("PCM_") else max(float(wave_TC.max()), -float(wave_TC.min()))
+
+
+def _check_range(block_TC: np.ndarray, num_before: int, rate_hz: int) -> None:
+    peak = max(float(block_TC.max()), -float(block_TC.min()))
     if not math.isfinite(peak):
-        raise AudioError("non_finite", f"{int((~np.isfinite(wave_TC)).sum())} samples are NaN or infinite")
+        first = num_before + int(np.argmin(np.isfinite(block_TC).all(axis=1)))
+        raise AudioError("non_finite", f"NaN or infinite samples, the first at {first / rate_hz:g} s")
     if peak > _MAX_AMPLITUDE:
         raise AudioError("out_of_range", f"the loudest sample is {peak:.1e} times full scale")
-    return Decoded(wave_TC, rate_hz, container)
 
 
-def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | None) -> np.ndarray:
+def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | None) -> Iterator[np.ndarray]:
     """Read in blocks until the stream ends: `frames` of some valid files is absurd and must size no buffer."""
     start = round((start_s or 0.0) * file.samplerate)
     declared = file.frames
@@ -203,19 +253,15 @@ def _read_part(file: soundfile.SoundFile, start_s: float | None, end_s: float | 
     wanted = declared - start if end_s is None else round(end_s * file.samplerate) - start
     wanted = min(wanted, declared - start)
     block_frames = _FLAC_BLOCK_FRAMES if file.format == "FLAC" else _BLOCK_FRAMES
-    blocks: list[np.ndarray] = []
     num_read = 0
     while num_read < wanted:
         block = _read_block(file, min(block_frames, wanted - num_read))
         if not len(block):
             break
-        blocks.append(block)
         num_read += len(block)
+        yield block
     if num_read < wanted and declared < _UNKNOWN_FRAMES:
         raise AudioError("truncated", f"the header declares {wanted} frames, {num_read} can be read")
-    if len(blocks) == 1:
-        return blocks[0]
-    return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
 
 
 def _read_block(file: soundfile.SoundFile, num_frames: int) -> np.ndarray:
@@ -226,19 +272,24 @@ def _read_block(file: soundfile.SoundFile, num_frames: int) -> np.ndarray:
     return np.asarray(file.read(num_frames, dtype="int16", always_2d=True) * _STEP)
 
 
-def _missing_bytes(data: bytes) -> int:
+def _missing_bytes(file: BinaryIO) -> int:
     """Return how many bytes the samples of a WAV or AIFF file lack; libsndfile shortens such files silently."""
-    if data[:4] not in _SAMPLE_CHUNKS or data[8:12] not in (b"WAVE", b"AIFF", b"AIFC"):
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] not in _SAMPLE_CHUNKS or head[8:12] not in (b"WAVE", b"AIFF", b"AIFC"):
         return 0
-    order, samples_name = _SAMPLE_CHUNKS[data[:4]]
+    order, samples_name = _SAMPLE_CHUNKS[head[:4]]
     position, long_size = 12, 0
-    while position + 8 <= len(data):
-        name, size = data[position : position + 4], struct.unpack(f"{order}I", data[position + 4 : position + 8])[0]
-        if name == b"ds64" and position + 24 <= len(data):  # RF64 keeps the size in 64 bits here
-            long_size = struct.unpack("<Q", data[position + 16 : position + 24])[0]
+    while position + 8 <= num_bytes:
+        file.seek(position)
+        chunk = file.read(24)
+        name, size = chunk[:4], struct.unpack(f"{order}I", chunk[4:8])[0]
+        if name == b"ds64" and len(chunk) == 24:  # RF64 keeps the size in 64 bits here
+            long_size = struct.unpack("<Q", chunk[16:24])[0]
         if name == samples_name:
             size = long_size if long_size and size == _UNKNOWN_CHUNK_BYTES[1] else size
-            return 0 if size in _UNKNOWN_CHUNK_BYTES else max(0, position + 8 + size - len(data))
+            return 0 if size in _UNKNOWN_CHUNK_BYTES else max(0, position + 8 + size - num_bytes)
         position += 8 + size + size % 2
     return 0
 

@@ -19,7 +19,19 @@ import onnx
 import onnx.numpy_helper
 import onnxruntime
 import torch
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.qdq_loss_debug import (
+    collect_activations,
+    compute_activation_error,
+    create_activation_matching,
+    modify_model_output_intermediate_tensors,
+)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
@@ -29,30 +41,33 @@ from audioprep.model.nets import Classifier
 INPUT_NAME, OUTPUT_NAME = "features", "probability"
 _OPSET = 20
 _BATCH = 16
+_TRACED_CLIPS = 8  # of which all activations are kept, to compare them
 # What int8 arithmetic is good for; the front (dB, standardised) and the softmax stay float32.
 _QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "Relu", "AveragePool")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which part of a network becomes int8.
+    """Which part of a network becomes int8, and how the ranges of its activations are found.
 
     Attributes:
         name: For people.
-        quantises_activations: Activations are int8 too; otherwise weights are stored as int8 and computed in float32.
-        float_ends: The first convolution and the last linear layer stay float32.
+        calibration: What the ranges are: from the least to the largest value of the training clips (`MinMax`), without the rarest
+            1 in 10^5 (`Percentile`); None: activations stay float32, weights alone are int8.
+        num_float: So many activations stay float32: those that int8 harms most, see `Quantiser`.
     """
 
     name: str
-    quantises_activations: bool
-    float_ends: bool
+    calibration: str | None = "MinMax"
+    num_float: int = 0
 
 
 # From the fastest to the most careful; the last one still makes the file four times smaller.
 PLANS = (
-    Plan("all", quantises_activations=True, float_ends=False),
-    Plan("all but both ends", quantises_activations=True, float_ends=True),
-    Plan("weights alone", quantises_activations=False, float_ends=False),
+    Plan("all"),
+    Plan("all, by percentiles", "Percentile"),
+    *(Plan(f"all but {count} activations", num_float=count) for count in (1, 2, 4, 8)),
+    Plan("weights alone", calibration=None),
 )
 
 
@@ -66,7 +81,7 @@ class _Scores(nn.Module):
 
 
 def to_onnx(classifier: Classifier, shapes: Shapes, path: Path) -> None:
-    """Write feature matrices [B, N, M] in, probabilities [B, L] out, as one float32 file without host paths.
+    """Write feature matrices [B, N, M] in, probabilities [B, L] out, as one float32 file.
 
     Args:
         classifier: In evaluation mode.
@@ -74,17 +89,30 @@ def to_onnx(classifier: Classifier, shapes: Shapes, path: Path) -> None:
         path: The ONNX file.
     """
     example_BNM = torch.zeros(2, shapes.num_frames, shapes.num_bins)
+    write_onnx(_Scores(classifier), example_BNM, path, INPUT_NAME, OUTPUT_NAME)
+
+
+def write_onnx(module: nn.Module, example: Tensor, path: Path, input_name: str, output_name: str) -> None:
+    """Write a module with one input and one output as one float32 file without host paths.
+
+    Args:
+        module: What to write.
+        example: An input; its first axis, the batch, may have any length.
+        path: The ONNX file.
+        input_name: What the input is called.
+        output_name: What the output is called.
+    """
     with _quiet():
         torch.onnx.export(
-            _Scores(classifier).eval(),
-            (example_BNM,),
+            module.eval(),
+            (example,),
             path,
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
+            input_names=[input_name],
+            output_names=[output_name],
             opset_version=_OPSET,
             dynamo=True,
             external_data=False,
-            dynamic_shapes={"features": {0: torch.export.Dim("batch")}},
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
         )
     network = onnx.load(path)
     # The exporter notes stack traces with the paths of this machine.
@@ -96,35 +124,66 @@ def to_onnx(classifier: Classifier, shapes: Shapes, path: Path) -> None:
     onnx.save(network, path)
 
 
-def to_int8(source: Path, target: Path, calibration_KNM: npt.NDArray[Any], plan: Plan) -> None:
-    """Quantise a network's convolutions and linear layers: signed 8 bit, weights per channel, static activations.
+class Quantiser:
+    """Makes a network's convolutions and linear layers int8: signed, weights per channel, static activations.
 
-    Args:
-        source: The float32 network.
-        target: The int8 network.
-        calibration_KNM: Feature matrices [K, N, M] of training clips, which set the ranges of the activations.
-        plan: Which part becomes int8.
+    Which activations int8 harms most is found on a few training clips: those whose int8 values are furthest from what they were
+    made of, by signal-to-noise ratio, when all are int8.
 
-    Source: onnxruntime's quantization guide (S8S8 QDQ is its first choice).
+    Source: onnxruntime's quantization guide (S8S8 QDQ is its first choice; its qdq_loss_debug compares activations).
     """
-    if not plan.quantises_activations:
-        onnx.save(_with_int8_weights(onnx.load(source)), target)
-        return
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder, _quiet():
-        prepared = Path(folder) / "prepared.onnx"
-        # Symbolic shape inference fails on graphs of torch's exporter, and fixed shapes do not need it.
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+
+    def __init__(self, source: Path, calibration_KNM: npt.NDArray[Any]) -> None:
+        """Take the float32 network, and feature matrices [K, N, M] of training clips, which set the ranges of the activations."""
+        self._source, self._calibration_KNM = source, calibration_KNM
+        self._worst: list[str] | None = None
+
+    def write(self, target: Path, plan: Plan) -> None:
+        """Write the int8 network of a plan."""
+        if plan.calibration is None:
+            onnx.save(_with_int8_weights(onnx.load(self._source)), target)
+            return
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder, _quiet():
+            prepared = Path(folder) / "prepared.onnx"
+            # Symbolic shape inference fails on graphs of torch's exporter, and fixed shapes do not need it.
+            quant_pre_process(str(self._source), str(prepared), skip_symbolic_shape=True)
+            nodes = list(onnx.load(prepared).graph.node)
+            first = next(index for index, node in enumerate(nodes) if node.op_type == "Conv")
+            kept = [node.name for node in nodes[:first]]
+            if plan.num_float:
+                worst = set(self._ranked(prepared, kept)[: plan.num_float])
+                kept += [node.name for node in nodes[first:] if worst & {*node.input, *node.output}]
+            self._quantise(prepared, target, CalibrationMethod[plan.calibration], kept)
+            onnx.save(_with_int8_weights(onnx.load(target)), target)  # those of layers that stay float32
+
+    def _quantise(self, prepared: Path, target: Path, method: CalibrationMethod, kept_float: list[str]) -> None:
         quantize_static(
             str(prepared),
             str(target),
-            _Calibration(calibration_KNM),
+            _Calibration(self._calibration_KNM),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
+            calibrate_method=method,
             op_types_to_quantize=list(_QUANTISED),
-            nodes_to_exclude=_kept_float(onnx.load(prepared), float_ends=plan.float_ends),
+            nodes_to_exclude=kept_float,
         )
+
+    def _ranked(self, prepared: Path, kept_float: list[str]) -> list[str]:
+        """Return the names of the activations that become int8, the most harmed first."""
+        if self._worst is None:
+            everything = prepared.with_name("everything.onnx")
+            self._quantise(prepared, everything, CalibrationMethod.MinMax, kept_float)
+            found = [self._activations(path) for path in (everything, prepared)]
+            errors = compute_activation_error(create_activation_matching(*found))
+            self._worst = sorted(errors, key=lambda name: (errors[name]["qdq_err"], name))
+        return self._worst
+
+    def _activations(self, network: Path) -> dict[str, Any]:
+        traced = network.with_suffix(".traced.onnx")
+        modify_model_output_intermediate_tensors(network, traced)
+        return dict(collect_activations(str(traced), _Calibration(self._calibration_KNM[:_TRACED_CLIPS])))
 
 
 def run_onnx(path: Path, values_KNM: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -137,14 +196,6 @@ def run_onnx(path: Path, values_KNM: npt.NDArray[Any]) -> npt.NDArray[np.float32
         for first in range(0, len(values_KNM), _BATCH)
     ]
     return np.concatenate(parts)
-
-
-def _kept_float(network: onnx.ModelProto, *, float_ends: bool) -> list[str]:
-    nodes = list(network.graph.node)
-    first = next(index for index, node in enumerate(nodes) if node.op_type == "Conv")
-    kept = [node.name for node in nodes[: first + float_ends]]
-    linear = [node.name for node in nodes if node.op_type in ("Gemm", "MatMul")]
-    return kept + linear[-1:] * float_ends
 
 
 def _with_int8_weights(network: onnx.ModelProto) -> onnx.ModelProto:

@@ -24,10 +24,12 @@ import pyarrow.compute as pc
 from audioprep.config.data import ResampleRule
 from audioprep.console import say
 from audioprep.dsp.bandwidth import bandwidth_hz
-from audioprep.dsp.decide import SILENT_PEAK_DB, is_silent
+from audioprep.dsp.decide import MIN_DURATION_S, SILENT_PEAK_DB, is_silent
 from audioprep.dsp.fingerprint import fingerprint as audio_fingerprint
+from audioprep.dsp.k_recursion import k_weighted
 from audioprep.dsp.levels import clipped_fraction
-from audioprep.dsp.measure import as_steps, measure, to_stored
+from audioprep.dsp.measure import as_steps, measure, to_mono, to_stored
+from audioprep.dsp.resample import resample as at_rate
 from audioprep.engine import (
     Earlier,
     EngineRule,
@@ -68,8 +70,6 @@ from audioprep.steps.statuses import check_usable, mark_duplicates
 
 # Part of every shard's fingerprint: raise it with any change that changes the bytes (a golden test notices).
 VERSION = 3
-# Shorter than one analysis frame's hop: nothing can be learnt from it.
-MIN_DURATION_S = 0.01
 # ffmpeg is a process of its own, keeps to the limit, and says more.
 _GRACE_S = 2.0
 _TIMEOUTS_NAME = "timeouts.json"
@@ -236,7 +236,7 @@ def _prepare(decoded: Decoded, rate_hz: int) -> tuple[np.ndarray, np.ndarray, di
     num_frames, num_channels = decoded.wave_TC.shape
     if num_frames < MIN_DURATION_S * decoded.rate_hz:
         raise AudioError("too_short", f"{num_frames} samples at {decoded.rate_hz} Hz")
-    wave_T, attenuation_db = to_stored(decoded.wave_TC, decoded.rate_hz, rate_hz)
+    wave_T, attenuation_db = to_stored(at_rate(to_mono(decoded.wave_TC), decoded.rate_hz, rate_hz))
     steps_T = as_steps(wave_T)
     facts = {
         # Of what is stored: that is all that later stages know, and takes a tenth of the time that the file's samples do.
@@ -250,7 +250,7 @@ def _prepare(decoded: Decoded, rate_hz: int) -> tuple[np.ndarray, np.ndarray, di
         "attenuation_db": attenuation_db,
         "bandwidth_hz": bandwidth_hz(wave_T, rate_hz),
     }
-    return wave_T, steps_T, {**facts, **measure(wave_T, rate_hz)}
+    return wave_T, steps_T, {**facts, **measure(wave_T, rate_hz, k_weighted)}
 
 
 def _tasks(

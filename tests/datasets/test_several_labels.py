@@ -13,6 +13,7 @@ from audioprep.config.data import DataParams
 from audioprep.config.training import EvaluateRule, ExportRule, ModelRule, TrainRule
 from audioprep.datasets import load_recipe
 from audioprep.edge.predict import Predictor
+from audioprep.io.bundle import read_bundle
 from audioprep.model.evaluate import evaluate
 from audioprep.model.export import export
 from audioprep.model.folds import train_folds
@@ -56,7 +57,7 @@ def test_the_miniature_of_fsd50k_is_trained_and_reports_map(work):
     assert metrics["num_clips"] == 3
     assert bundle["labels"] == ["Animal", "Bark", "Dog", "Domestic_animals_and_pets", "Rain", "Water"]
     assert set(bundle["decision"]["thresholds"]) == set(bundle["labels"])
-    ranked = Predictor(Path("bundle")).predict(root / "FSD50K.eval_audio" / "800011.wav")
+    ranked = Predictor(read_bundle(Path("bundle"))).predict(root / "FSD50K.eval_audio" / "800011.wav")
     assert len(ranked) == 6
 
 
@@ -79,7 +80,7 @@ def test_tones_that_sound_together_are_told_apart(work):
     metrics, _ = run("tones", work / "tones", "grouped-5fold", epochs=60, width=8)
     assert metrics["map"] > 0.9
     assert json.loads(Path("report/calibration.json").read_text())["fold1"]["thresholds"]
-    predictor = Predictor(Path("bundle"))
+    predictor = Predictor(read_bundle(Path("bundle")))
     given = [set(predictor.given(predictor.predict(Path(f"tones/{number:02d}.wav")))) for number in range(7)]
     expected = [{name for bit, name in enumerate(TONES_HZ) if (number + 1) >> bit & 1} for number in range(7)]
     assert sum(one == other for one, other in zip(given, expected, strict=True)) >= 5

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.signal import resample as fourier_resample
 from scipy.signal import sosfreqz
 
+from audioprep.dsp.k_weighting import k_weighting
 from audioprep.dsp.levels import peak_db
-from audioprep.dsp.loudness import integrated_lufs, k_weighting, true_peak_db
+from audioprep.dsp.loudness import integrated_lufs, true_peak_db
 from audioprep.errors import ShapeError
 
 RATES_HZ = [8000, 11025, 16000, 22050, 32000, 44100, 48000]

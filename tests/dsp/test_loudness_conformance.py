@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from scipy.signal import sosfreqz
 
-from audioprep.dsp.loudness import integrated_lufs, k_weighting, true_peak_db
+from audioprep.dsp.k_weighting import k_weighting
+from audioprep.dsp.loudness import integrated_lufs, true_peak_db
 from audioprep.dsp.resample import resample
 
 ONE_CHANNEL_LU = -10 * np.log10(2)

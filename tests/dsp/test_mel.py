@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from audioprep.dsp.mel import decibel, hann, hz_to_mel, log_mel, mel_filterbank, mel_to_hz, power_spectrogram
+from audioprep.dsp.decibel import decibel
+from audioprep.dsp.frames import hann
+from audioprep.dsp.mel import hz_to_mel, log_mel, mel_filterbank, mel_to_hz, power_spectrogram
 from audioprep.errors import ShapeError
 
 # The defaults at 16 kHz, the PANNs front-end at 32 kHz, and an odd window with a hop that does not divide it.

@@ -5,8 +5,9 @@ import pytest
 import torch
 import torchaudio
 
+from audioprep.dsp.deltas import deltas
 from audioprep.dsp.mel import log_mel, mel_filterbank
-from audioprep.dsp.mfcc import deltas, mfcc
+from audioprep.dsp.mfcc import mfcc
 from audioprep.errors import ShapeError
 
 

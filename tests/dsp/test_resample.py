@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioprep.dsp.resample import num_resampled, resample, to_mono
+from audioprep.dsp.measure import to_mono
+from audioprep.dsp.resample import num_resampled, resample
 from audioprep.errors import ShapeError
 
 RATES_HZ = [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000]

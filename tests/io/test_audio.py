@@ -120,7 +120,11 @@ WITH_NAN[[3, 5]] = np.nan, np.inf
         (_cut(encoded(format="OGG")), "truncated", r"the stream has no end"),
         (_cut(encoded(format="MP3")), "truncated", r"the header declares 16000 frames, \d+ can be read"),
         (encoded(format="WAV")[:20], "decode_error", r".+"),
-        (encoded(WITH_NAN, format="WAV", subtype="FLOAT"), "non_finite", r"2 samples are NaN or infinite"),
+        (
+            encoded(WITH_NAN, format="WAV", subtype="FLOAT"),
+            "non_finite",
+            r"NaN or infinite samples, the first at 0\.0001875 s",
+        ),
         (
             encoded(np.full(800, 3e38), format="WAV", subtype="FLOAT"),
             "out_of_range",

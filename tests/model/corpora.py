@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import torch
 import transformers
 
+from audioprep.config.data import LogmelRule
 from audioprep.config.training import ModelRule, TrainRule
 from audioprep.engine.index import write_index
 from audioprep.io.audio import encode_flac
@@ -69,7 +70,7 @@ def write_features(
     folder.mkdir(parents=True, exist_ok=True)
     num_clips, num_frames, num_bins = values_KNM.shape
     header = {"kind": kind, "num_frames": num_frames, "num_bins": num_bins, "rate_hz": 16000, "window_s": 0.4}
-    header |= {"rule": {"n_fft": 512, "hop_ms": 10.0}, **(meta or {})}
+    header |= {"rule": LogmelRule(n_fft=512, n_mels=num_bins).model_dump(mode="json"), **(meta or {})}
     metadata = {"audioprep": json.dumps(header, sort_keys=True)}
     for shard in range(num_shards):
         rows = range(shard, num_clips, num_shards)
@@ -120,6 +121,14 @@ def write_split(
     header["sha256"] = "0" * 64
     metadata = {"audioprep": json.dumps(header, sort_keys=True)}
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
+
+
+def write_card(data: Path) -> None:
+    """Write of the card of a corpus what a model card says of it."""
+    (data / "card").mkdir()
+    summary = {"dataset": "toy", "title": "Toy bands", "variant": "all", "counts": {"used": 60}, "license": "CC0-1.0"}
+    summary |= {"homepage": "https://host/toy", "cite": ""}
+    (data / "card/summary.json").write_text(json.dumps(summary))
 
 
 def write_sounds(data: Path, ids: Sequence[str], *, window_s: float = 0.4, rate_hz: int = 16000) -> None:

@@ -211,7 +211,8 @@ def test_mean_and_std_may_be_given(data: Path) -> None:
 
 @pytest.mark.parametrize("num_held", [60, 8])
 def test_int8_is_scaled_and_normalised(tmp_path: Path, num_held: int) -> None:
-    write_features(tmp_path / "logmel", [f"{row}-clip" for row in range(12)], np.zeros((12, 4, 3)), num_shards=2)
+    meta = {"rule": {"dtype": "int8"}}
+    write_features(tmp_path / "logmel", [f"{row}-clip" for row in range(12)], np.zeros((12, 4, 3)), meta=meta)
     rng = np.random.default_rng(0)
     for path in (tmp_path / "logmel").glob("part-*.parquet"):
         table = pq.read_table(path, partitioning=None)

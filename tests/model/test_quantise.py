@@ -9,7 +9,7 @@ from audioprep.config.training import ModelRule
 from audioprep.model.checkpoints import Shapes, build, standardise
 from audioprep.model.loop import predict
 from audioprep.model.nets import Classifier
-from audioprep.model.quantise import PLANS, Plan, run_onnx, to_int8, to_onnx
+from audioprep.model.quantise import PLANS, Plan, Quantiser, run_onnx, to_onnx
 
 SHAPES = Shapes(33, 32, 4)
 VALUES_KNM = np.random.default_rng(0).normal(-40, 10, (24, 33, 32)).astype(np.float16)
@@ -49,7 +49,7 @@ def test_the_file_names_no_path_of_this_machine(fp32: Path) -> None:
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
 def test_int8_is_close_to_float_and_smaller(fp32: Path, tmp_path: Path, plan: Plan) -> None:
-    to_int8(fp32, tmp_path / "int8.onnx", VALUES_KNM[:16], plan)
+    Quantiser(fp32, VALUES_KNM[:16]).write(tmp_path / "int8.onnx", plan)
     difference_KL = np.abs(run_onnx(tmp_path / "int8.onnx", VALUES_KNM) - run_onnx(fp32, VALUES_KNM))
     assert difference_KL.mean() < 0.02
     assert (tmp_path / "int8.onnx").stat().st_size < 0.6 * fp32.stat().st_size
@@ -57,7 +57,7 @@ def test_int8_is_close_to_float_and_smaller(fp32: Path, tmp_path: Path, plan: Pl
 
 
 def test_weights_of_every_convolution_become_int8(fp32: Path, tmp_path: Path) -> None:
-    to_int8(fp32, tmp_path / "int8.onnx", VALUES_KNM[:4], PLANS[-1])
+    Quantiser(fp32, VALUES_KNM[:4]).write(tmp_path / "int8.onnx", PLANS[-1])
     network = onnx.load(tmp_path / "int8.onnx")
     onnx.checker.check_model(network)
     stored = {tensor.name: tensor.data_type for tensor in network.graph.initializer}
@@ -71,7 +71,7 @@ def test_weights_of_every_convolution_become_int8(fp32: Path, tmp_path: Path) ->
 def test_weights_of_linear_layers_on_words_become_int8(tmp_path: Path) -> None:
     classifier = classifier_of(ModelRule(arch="ast", width=8))
     to_onnx(classifier, SHAPES, tmp_path / "fp32.onnx")
-    to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", VALUES_KNM[:4], PLANS[-1])
+    Quantiser(tmp_path / "fp32.onnx", VALUES_KNM[:4]).write(tmp_path / "int8.onnx", PLANS[-1])
     network = onnx.load(tmp_path / "int8.onnx")
     onnx.checker.check_model(network)
     left = [tensor for tensor in network.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
@@ -83,7 +83,7 @@ def test_weights_of_linear_layers_on_words_become_int8(tmp_path: Path) -> None:
 
 
 def test_the_front_and_the_softmax_stay_float(fp32: Path, tmp_path: Path) -> None:
-    to_int8(fp32, tmp_path / "int8.onnx", VALUES_KNM[:4], PLANS[0])
+    Quantiser(fp32, VALUES_KNM[:4]).write(tmp_path / "int8.onnx", PLANS[0])
     nodes = onnx.load(tmp_path / "int8.onnx").graph.node
     kinds = [node.op_type for node in nodes if node.op_type != "DequantizeLinear"]
     assert kinds.index("QuantizeLinear") > kinds.index("AveragePool")

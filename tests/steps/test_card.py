@@ -90,7 +90,7 @@ def test_the_card_says_it_in_words(layout):
     text, _ = made(layout)
     for said in (
         "37 clips in 4 classes",
-        "This is 97.5 % of the 40 clips that the corpus has.",
+        "Of the 40 clips that the corpus has, 97.5 % were there.",
         "> **Notice:** recordings of real people's voices",
         "Licence of the corpus: CC-BY-4.0.",
         "> Toys, 2020",

@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 520, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 34
-_NUM_TICKS = 5
+from audioprep.model.report.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, short, svg, ticks, x_text, y_tick
+
 # Bars: their pitch and thickness, and where they begin, right of their names.
 _BAR_PITCH, _BAR_HEIGHT, _BAR_LEFT, _BAR_RIGHT = 17, 11, 170, 60
-_MAX_NAME = 26
 _MAX_MARKS = 12
 # A point so near to the line between its neighbours, in pixels, is not drawn.
 _STRAIGHT = 0.05
@@ -52,20 +50,20 @@ def line_chart(lines: Sequence[Line], *, x_label: str, title: str, is_share: boo
     if not points:
         return ""
     x_low = min(0.0, *(x for x, _ in points))
-    x_ticks = _ticks(x_low, max(x for x, _ in points))
+    x_ticks = ticks(x_low, max(x for x, _ in points))
     # All zeros make an axis too.
-    y_ticks = _ticks(0.0, 1.0 if is_share else max(y for _, y in points) or 1.0)
-    x_scale = (_WIDTH - _LEFT - _RIGHT) / (max(x_ticks[-1], *(x for x, _ in points)) - x_low)
-    y_scale = (_HEIGHT - _TOP - _BOTTOM) / max(y_ticks[-1], *(y for _, y in points))
+    y_ticks = ticks(0.0, 1.0 if is_share else max(y for _, y in points) or 1.0)
+    x_scale = (WIDTH - LEFT - RIGHT) / (max(x_ticks[-1], *(x for x, _ in points)) - x_low)
+    y_scale = (HEIGHT - TOP - BOTTOM) / max(y_ticks[-1], *(y for _, y in points))
 
     def place(x: float, y: float) -> Point:
-        return _LEFT + (x - x_low) * x_scale, _HEIGHT - _BOTTOM - y * y_scale
+        return LEFT + (x - x_low) * x_scale, HEIGHT - BOTTOM - y * y_scale
 
     parts = [
-        _svg(_HEIGHT, title),
-        *(_y_tick(y, place(0.0, y)[1], is_share=is_share) for y in y_ticks),
-        *(_x_text(place(x, 0.0)[0], _HEIGHT - 18, f"{x:g}") for x in x_ticks),
-        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, escape(x_label)),
+        svg(HEIGHT, title),
+        *(y_tick(y, place(0.0, y)[1], is_share=is_share) for y in y_ticks),
+        *(x_text(place(x, 0.0)[0], HEIGHT - 18, f"{x:g}") for x in x_ticks),
+        x_text((WIDTH + LEFT) / 2, HEIGHT - 3, escape(x_label)),
     ]
     for line in lines:
         places = [place(*point) for point in line.points]
@@ -106,17 +104,17 @@ def histogram(edges: Sequence[float], counts: Sequence[int], *, x_label: str, ti
         return ""
     is_even = math.isclose(edges[1] - edges[0], edges[-1] - edges[-2])
     places = edges if is_even else range(len(edges))
-    x_scale = (_WIDTH - _LEFT - _RIGHT) / (places[-1] - places[0])
-    y_ticks, bottom = _ticks(0.0, max(*counts, 1), least=1.0), _HEIGHT - _BOTTOM
-    y_scale = (bottom - _TOP) / max(y_ticks[-1], *counts)
-    lefts = [_LEFT + (place - places[0]) * x_scale for place in places]
-    marks = [(tick, tick) for tick in _ticks(edges[0], edges[-1])] if is_even else list(zip(places, edges, strict=True))
+    x_scale = (WIDTH - LEFT - RIGHT) / (places[-1] - places[0])
+    y_ticks, bottom = ticks(0.0, max(*counts, 1), least=1.0), HEIGHT - BOTTOM
+    y_scale = (bottom - TOP) / max(y_ticks[-1], *counts)
+    lefts = [LEFT + (place - places[0]) * x_scale for place in places]
+    marks = [(tick, tick) for tick in ticks(edges[0], edges[-1])] if is_even else list(zip(places, edges, strict=True))
     marks = marks[:: math.ceil(len(marks) / _MAX_MARKS)]
     parts = [
-        _svg(_HEIGHT, title),
-        *(_y_tick(y, bottom - y * y_scale, is_share=False) for y in y_ticks),
-        *(_x_text(_LEFT + (place - places[0]) * x_scale, _HEIGHT - 18, f"{value:g}") for place, value in marks),
-        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, escape(x_label)),
+        svg(HEIGHT, title),
+        *(y_tick(y, bottom - y * y_scale, is_share=False) for y in y_ticks),
+        *(x_text(LEFT + (place - places[0]) * x_scale, HEIGHT - 18, f"{value:g}") for place, value in marks),
+        x_text((WIDTH + LEFT) / 2, HEIGHT - 3, escape(x_label)),
     ]
     for index, count in enumerate(counts):
         left, width, height = lefts[index], lefts[index + 1] - lefts[index] - 1, count * y_scale
@@ -134,25 +132,25 @@ def reliability_chart(bins: Sequence[Mapping[str, float]], num_bins: int, *, tit
         num_bins: Of equal width between 0 and 1.
         title: What the chart shows, read by screen readers.
     """
-    bottom, x_scale, y_scale = _HEIGHT - _BOTTOM, _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    shares = _ticks(0.0, 1.0)
+    bottom, x_scale, y_scale = HEIGHT - BOTTOM, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    shares = ticks(0.0, 1.0)
     parts = [
-        _svg(_HEIGHT, title),
-        *(_y_tick(y, bottom - y * y_scale, is_share=True) for y in shares),
-        *(_x_text(_LEFT + x * x_scale, _HEIGHT - 18, f"{x:.0%}") for x in shares),
-        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, "probability given"),
+        svg(HEIGHT, title),
+        *(y_tick(y, bottom - y * y_scale, is_share=True) for y in shares),
+        *(x_text(LEFT + x * x_scale, HEIGHT - 18, f"{x:.0%}") for x in shares),
+        x_text((WIDTH + LEFT) / 2, HEIGHT - 3, "probability given"),
     ]
     for row in bins:
         number, height = min(int(row["confidence"] * num_bins), num_bins - 1), row["accuracy"] * y_scale
-        left, width = _LEFT + number / num_bins * x_scale + 1, x_scale / num_bins - 2
+        left, width = LEFT + number / num_bins * x_scale + 1, x_scale / num_bins - 2
         text = f"given {row['confidence']:.1%}, right {row['accuracy']:.1%}; {row['share']:.1%} of the decisions"
         box = f'x="{left:.1f}" y="{bottom - height:.1f}" width="{width:.1f}" height="{height:.1f}"'
-        x, y = _LEFT + row["confidence"] * x_scale, bottom - row["accuracy"] * y_scale
+        x, y = LEFT + row["confidence"] * x_scale, bottom - row["accuracy"] * y_scale
         # Bins that hold much stand out: the error is weighed by them.
         shade = 0.25 + 0.75 * min(1.0, row["share"] * num_bins / 3)
         parts.append(f'<rect class="box" {box} opacity="{shade:.2f}"><title>{text}</title></rect>')
         parts.append(f'<circle class="dot second" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{text}</title></circle>')
-    ends = f'x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{_TOP}"'
+    ends = f'x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{TOP}"'
     return "".join([*parts, f'<line class="ideal" {ends}/>', "</svg>"])
 
 
@@ -164,13 +162,13 @@ def mean_line(lines: Sequence[Sequence[Point]]) -> list[Point]:
 
 
 def _bars(names: Sequence[str], sizes: Sequence[int], title: str) -> str:
-    scale = (_WIDTH - _BAR_LEFT - _BAR_RIGHT) / max(*sizes, 1)
-    parts = [_svg(_BAR_PITCH * len(sizes), title)]
+    scale = (WIDTH - _BAR_LEFT - _BAR_RIGHT) / max(*sizes, 1)
+    parts = [svg(_BAR_PITCH * len(sizes), title)]
     for row, (name, size) in enumerate(zip(names, sizes, strict=True)):
         top, width = row * _BAR_PITCH + (_BAR_PITCH - _BAR_HEIGHT) / 2, size * scale
         text = f"{top + 9:.1f}"
         parts += [
-            f'<text class="tick name" x="{_BAR_LEFT - 8}" y="{text}" text-anchor="end">{_short(name)}</text>',
+            f'<text class="tick name" x="{_BAR_LEFT - 8}" y="{text}" text-anchor="end">{short(name)}</text>',
             f'<rect class="box" x="{_BAR_LEFT}" y="{top:.1f}" width="{width:.1f}" height="{_BAR_HEIGHT}" rx="2">',
             f"<title>{escape(name)}: {size:,}</title></rect>",
             f'<text class="tick" x="{_BAR_LEFT + width + 6:.1f}" y="{text}">{size:,}</text>',
@@ -180,24 +178,24 @@ def _bars(names: Sequence[str], sizes: Sequence[int], title: str) -> str:
 
 def _ranks(names: Sequence[str], sizes: Sequence[int], title: str, what: str) -> str:
     is_log = sizes[0] > _MAX_LINEAR_RATIO * max(sizes[-1], 1)
-    y_ticks = _powers(max(sizes[-1], 1), sizes[0]) if is_log else _ticks(0.0, max(sizes[0], 1), least=1.0)
+    y_ticks = _powers(max(sizes[-1], 1), sizes[0]) if is_log else ticks(0.0, max(sizes[0], 1), least=1.0)
 
     def scaled(size: float) -> float:
         return math.log10(max(size, 1)) if is_log else size
 
-    bottom, x_scale = _HEIGHT - _BOTTOM, (_WIDTH - _LEFT - _RIGHT) / len(sizes)
+    bottom, x_scale = HEIGHT - BOTTOM, (WIDTH - LEFT - RIGHT) / len(sizes)
     low, high = scaled(y_ticks[0]), scaled(max(y_ticks[-1], sizes[0]))
 
     def place(rank: float, size: float) -> Point:
-        return _LEFT + rank * x_scale, bottom - (scaled(size) - low) / (high - low) * (bottom - _TOP)
+        return LEFT + rank * x_scale, bottom - (scaled(size) - low) / (high - low) * (bottom - TOP)
 
     points = [place(rank, size) for rank, size in enumerate(sizes, start=1)]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     parts = [
-        _svg(_HEIGHT, title),
-        *(_y_tick(y, place(0, y)[1], is_share=False) for y in y_ticks),
-        *(_x_text(place(x, 1)[0], _HEIGHT - 18, f"{x:g}") for x in _ticks(0.0, len(sizes))),
-        _x_text((_WIDTH + _LEFT) / 2, _HEIGHT - 3, f"{escape(what)}, the largest first"),
+        svg(HEIGHT, title),
+        *(y_tick(y, place(0, y)[1], is_share=False) for y in y_ticks),
+        *(x_text(place(x, 1)[0], HEIGHT - 18, f"{x:g}") for x in ticks(0.0, len(sizes))),
+        x_text((WIDTH + LEFT) / 2, HEIGHT - 3, f"{escape(what)}, the largest first"),
         f'<polygon class="area" points="{points[0][0]:.1f},{bottom} {path} {points[-1][0]:.1f},{bottom}"/>',
         f'<polyline class="line" points="{path}"/>',
     ]
@@ -205,7 +203,7 @@ def _ranks(names: Sequence[str], sizes: Sequence[int], title: str, what: str) ->
         x, y = points[row]
         place_of_text = f'x="{x + shift:.1f}" y="{max(y - 7, 10):.1f}" text-anchor="{anchor}"'
         parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
-        parts.append(f'<text class="tick name" {place_of_text}>{_short(names[row])}: {sizes[row]:,}</text>')
+        parts.append(f'<text class="tick name" {place_of_text}>{short(names[row])}: {sizes[row]:,}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -224,38 +222,3 @@ def _without_middles(places: Sequence[Point]) -> list[Point]:
 def _powers(low: float, high: float) -> list[float]:
     """Return the powers of ten from the last one up to low to the first one from high."""
     return [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
-
-
-def _svg(height: int, title: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'
-
-
-def _short(name: str) -> str:
-    return escape(name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…")
-
-
-def _x_text(x: float, y: float, text: str) -> str:
-    return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{text}</text>'
-
-
-def _y_tick(value: float, y: float, *, is_share: bool) -> str:
-    label = f"{value:.0%}" if is_share else _compact(value)
-    return (
-        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">{label}</text>'
-    )
-
-
-def _compact(value: float) -> str:
-    """Return a number in few characters: 20k for 20,000."""
-    power, unit = next((pair for pair in ((9, "G"), (6, "M"), (3, "k")) if value >= 10.0 ** pair[0]), (0, ""))
-    return f"{value / 10.0**power:g}{unit}"
-
-
-def _ticks(low: float, high: float, *, least: float = 0.0) -> list[float]:
-    """Return about five round numbers between low and high: multiples of 1, 2 or 5 times a power of ten."""
-    rough = max(high - low, 1e-9) / _NUM_TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = max(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9)), least)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(index * step, 10) for index in range(first, last + 1)]

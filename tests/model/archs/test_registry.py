@@ -19,7 +19,7 @@ from audioprep.model.checkpoints import Shapes, build, load_checkpoint, save_che
 from audioprep.model.corpus import Corpus, load_corpus
 from audioprep.model.loop import predict, train_fold
 from audioprep.model.nets import Classifier, Outputs
-from audioprep.model.quantise import PLANS, run_onnx, to_int8, to_onnx
+from audioprep.model.quantise import PLANS, Quantiser, run_onnx, to_onnx
 from audioprep.steps.prepare import Asked, prepare_in_folder
 
 # cnn14 is cnn10 with two more blocks, and too large for many small tests.
@@ -124,7 +124,7 @@ def test_every_network_trains_an_epoch_comes_back_and_is_exported(arch: str, dem
     to_onnx(again, result.shapes, fp32)
     np.testing.assert_allclose(run_onnx(fp32, values_KNM), expected_KL, atol=1e-4)
     np.testing.assert_allclose(run_onnx(fp32, values_KNM[:1]), expected_KL[:1], atol=1e-4)
-    to_int8(fp32, int8, values_KNM, PLANS[0])
+    Quantiser(fp32, values_KNM).write(int8, PLANS[0])
     np.testing.assert_allclose(run_onnx(int8, values_KNM), expected_KL, atol=0.05)
 
 

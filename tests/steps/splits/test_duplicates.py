@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprep.dsp.fingerprint import correlation, fingerprint
-from audioprep.dsp.measure import to_stored
+from audioprep.dsp.measure import to_mono, to_stored
 from audioprep.dsp.resample import resample
 from audioprep.errors import ShapeError
 from audioprep.steps.splits import duplicates
@@ -279,10 +279,10 @@ def planted(paths, every):
     waves = {}
     for path in paths:
         wave_TC, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-        waves[path.stem] = to_stored(wave_TC, rate_hz, RATE_HZ)[0]
+        waves[path.stem] = to_stored(resample(to_mono(wave_TC), rate_hz, RATE_HZ))[0]
     for number, name in enumerate(list(waves)[::every]):
         copy_T = REAL_COPIES[number % len(REAL_COPIES)](waves[name])
-        waves[f"copy/{name}"] = to_stored(copy_T[:, None], RATE_HZ, RATE_HZ)[0]
+        waves[f"copy/{name}"] = to_stored(resample(to_mono(copy_T[:, None]), RATE_HZ, RATE_HZ))[0]
     return waves
 
 

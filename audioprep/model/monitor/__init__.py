@@ -1,0 +1,1 @@
+"""The page that compares what a device heard with what its network was trained on."""
