@@ -1,13 +1,13 @@
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from model.corpora import SPLIT
+from model.pages import check_alone
 from steps.card_corpus import write_corpus
 
 from audioprep.config.training import EvaluateRule
@@ -19,40 +19,11 @@ from audioprep.model.report.charts import MAX_BARS, Line, histogram, line_chart,
 from audioprep.steps.card.page import card
 
 NOTHING = "\N{EN DASH}"
-VOID = {"meta", "br", "link", "img"}
-ADDRESS = re.compile(r"""(?:src|href)=["']?([^"' >]*)""")
-
-
-class Balanced(HTMLParser):
-    """Fails on a tag that is closed but not open, or the other way round."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """`<line/>` opens and closes itself."""
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")
 def page(report: Path) -> str:
     return (report / "report.html").read_text()
-
-
-def check_alone(page: str) -> None:
-    """See to it that a page is well formed and needs neither files nor network."""
-    assert not re.findall(r"url\(|@import|https?://", page)
-    assert all(address.startswith(("#", "data:")) for address in ADDRESS.findall(page))
-    parser = Balanced()
-    parser.feed(page)
-    assert not parser.open
 
 
 def test_the_page_needs_nothing_else(page: str, noisy_report: Path) -> None:
